@@ -1,0 +1,1 @@
+"""Who is Active: values and one state machine; nothing here does I/O or reads a clock."""

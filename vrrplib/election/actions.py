@@ -1,0 +1,101 @@
+"""What a Router wants done (effects), and what it tells (reports), as values.
+
+Do the effects in the order in which they come; log or count the reports.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeAlias
+
+from vrrplib.election.config import RouterConfig
+from vrrplib.election.states import Reason, State
+from vrrplib.errors import Problem
+from vrrplib.wire.addresses import ADVERTISEMENT_TTL, IPAddress
+from vrrplib.wire.checksum import ChecksumForm
+from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.packets import Packet
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Activate:
+    """Make the host answer for the virtual MAC and addresses."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Deactivate:
+    """Make the host stop."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """Give the host the new configuration."""
+
+    config: RouterConfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SendAdvertisement:
+    """Send ``packet``. The same object comes again while nothing has changed, so its frame can be kept."""
+
+    packet: Packet
+    source: IPAddress
+    destination: IPAddress
+    form: ChecksumForm
+
+    def datagram(self) -> Datagram:
+        """The message encoded, with TTL 255 (RFC 9568 5.1.1.3)."""
+        payload = self.packet.encode(self.source, self.destination, form=self.form)
+        return Datagram(payload, self.source, self.destination, ADVERTISEMENT_TTL)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the LAN where ``address`` is: a gratuitous ARP, or an unsolicited NA (RFC 9568 6.4.2)."""
+
+    address: IPAddress
+
+
+Effect: TypeAlias = Activate | Deactivate | Reconfigure | SendAdvertisement | Announce
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """The base of all that is told; more kinds may come."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StateChanged(Report):
+    """The Router went from ``old`` to ``new``."""
+
+    old: State
+    new: State
+    reason: Reason
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Discarded(Report):
+    """A message from ``source`` was dropped: RFC 9568 7.1."""
+
+    reason: Problem
+    source: IPAddress
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Warned(Report):
+    """A message from ``source`` was processed although something is odd about it."""
+
+    reason: Problem
+    source: IPAddress
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostFailed(Report):
+    """The host refused an operation: ``doing`` names it, ``message`` says why, ``errno`` is the kernel's answer."""
+
+    doing: str
+    message: str
+    errno: int | None = None
+
+
+Action: TypeAlias = Effect | Report

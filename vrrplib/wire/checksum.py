@@ -1,0 +1,65 @@
+"""The internet checksum, and what a VRRP checksum covers."""
+
+from __future__ import annotations
+
+import enum
+import functools
+
+from vrrplib.wire.addresses import PROTOCOL, IPAddress
+
+CHECKSUM_OFFSET = 6  # in every version: RFC 3768 5.1, RFC 9568 5.1
+
+
+class ChecksumForm(enum.Flag):
+    """What a VRRPv3-over-IPv4 checksum covers; RFC 5798 5.2.8 and RFC 9568 5.2.8 disagree.
+
+    VRRPv2 always covers the message alone, VRRPv3 over IPv6 always the pseudo-header too.
+    """
+
+    PSEUDO_HEADER = 1
+    """Message and IPv4 pseudo-header: RFC 5798 as keepalived, FRR and MikroTik read it."""
+    MESSAGE_ONLY = 2
+    """The message alone: RFC 9568; Cisco, Juniper, Arista, Huawei, holo."""
+    MULTICAST_PSEUDO_HEADER = 4
+    """A pseudo-header to 224.0.0.18 in a unicast message: keepalived up to 1.3.6."""
+    EITHER = PSEUDO_HEADER | MESSAGE_ONLY
+
+
+def ones_sum(data: bytes | bytearray | memoryview) -> int:
+    """The sum of ``data`` as big-endian 16-bit words, in some representative modulo 65535.
+
+    Sums of parts with an even length can be added. Zero only if all of ``data`` is zero: that case is told
+    apart because 0 and 0xFFFF are the same number in one's complement but not in a checksum field.
+    """
+    value = int.from_bytes(data, "big")
+    if len(data) & 1:
+        value <<= 8  # RFC 1071: an odd last byte is padded with zero
+    return value % 65535 or (65535 if value else 0)
+
+
+def checksum_of_sum(total: int) -> int:
+    """The checksum field for data (its checksum bytes zero) whose ``ones_sum`` is ``total``."""
+    return -total % 65535 if total else 0xFFFF
+
+
+def internet_checksum(data: bytes | bytearray | memoryview, initial: int = 0) -> int:
+    """RFC 1071 over ``data``, 0-65535; ``initial`` is the ``ones_sum`` of what precedes it (a pseudo-header).
+
+    To compute, the checksum bytes in ``data`` must be zero. Data that carries its right checksum gives 0.
+    """
+    return checksum_of_sum(initial + ones_sum(data))
+
+
+def verifies(total: int) -> bool:
+    """Whether data that includes its checksum field, and whose ``ones_sum`` is ``total``, is intact."""
+    return total != 0 and total % 65535 == 0
+
+
+@functools.lru_cache(maxsize=1024)
+def pseudo_header_sum(source: IPAddress, destination: IPAddress, length: int) -> int:
+    """``ones_sum`` of the pseudo-header for a VRRP message of ``length`` bytes.
+
+    IPv4: source, destination, zero, 112, length (RFC 5798 5.2.8 as deployed). IPv6: RFC 8200 8.1. Both sum to
+    the same: every other byte is zero.
+    """
+    return ones_sum(source.packed + destination.packed) + PROTOCOL + length

@@ -1,0 +1,48 @@
+"""A VRRP message with the facts of the IP packet that carried it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vrrplib.errors import ConfigError
+from vrrplib.wire.addresses import AddressLike, Family, IPAddress, to_address
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Datagram:
+    """``payload`` is the VRRP message, cut at the IP length; ``ttl`` the TTL or hop limit.
+
+    ``header`` holds the IP header, and the AH if there is one, as received: authentication needs them. Addresses
+    may be given as strings; IPv6 scope ids are dropped. Raises ConfigError for what is no address, or for two
+    of different families.
+    """
+
+    payload: bytes
+    source: IPAddress
+    destination: IPAddress
+    ttl: int
+    header: bytes = b""
+
+    def __init__(
+        self,
+        payload: bytes,
+        source: AddressLike,
+        destination: AddressLike,
+        ttl: int,
+        header: bytes = b"",
+    ) -> None:
+        set_field = object.__setattr__
+        set_field(self, "payload", bytes(payload))
+        set_field(self, "source", to_address(source, "source"))
+        set_field(self, "destination", to_address(destination, "destination"))
+        set_field(self, "ttl", ttl)
+        set_field(self, "header", bytes(header))
+        if self.source.version != self.destination.version:
+            raise ConfigError(
+                f"source and destination must be of one family, not {self.source} and {self.destination}"
+            )
+
+    @property
+    def family(self) -> Family:
+        """The family of the IP packet."""
+        return Family(self.source.version)
