@@ -109,7 +109,7 @@ class RouterConfig:
 
     @property
     def wire_interval(self) -> int:
-        """``advertisement_interval`` in the units of the packet: seconds in version 2, centiseconds in version 3."""
+        """``advertisement_interval`` in the units of the packet: seconds in version 2, centiseconds in 3."""
         return round(self.advertisement_interval / _INTERVAL_UNITS[self.version][0])
 
     def _check_addresses(self) -> None:

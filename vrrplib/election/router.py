@@ -1,4 +1,4 @@
-"""The election, the only file with transitions: events in, actions out; the caller does the I/O and has the clock."""
+"""The election, the only file with transitions: events in, actions out; I/O and the clock are the caller's."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ class Router:
     # -- transitions --
 
     def _promote(self, reason: Reason, now: float) -> Actions:
-        # The host first: a takeover that it refuses is not advertised. On the wire, 6.4.2: ADVERTISEMENT, ARP or NA.
+        # The host first: a takeover that it refuses is not advertised.
+        # On the wire, 6.4.2: ADVERTISEMENT, then ARP or NA.
         self.active_source = self.config.primary_address
         self.statistics.new_master_reason = reason
         self._set_timer(now, self.config.advertisement_interval)
