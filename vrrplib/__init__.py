@@ -1,1 +1,104 @@
+"""VRRP and virtual-MAC primitives: packets, timers, an election that its caller drives, and host backends.
+
+The names below are the public API; each is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vrrplib.backends.announce import AnnounceBackend as AnnounceBackend
+    from vrrplib.backends.base import NetBackend as NetBackend
+    from vrrplib.backends.base import Watch as Watch
+    from vrrplib.backends.dryrun import DryRunBackend as DryRunBackend
+    from vrrplib.backends.macswap import MacSwapBackend as MacSwapBackend
+    from vrrplib.backends.macvlan import MacvlanBackend as MacvlanBackend
+    from vrrplib.election import actions as actions
+    from vrrplib.election import events as events
+    from vrrplib.election.config import RouterConfig as RouterConfig
+    from vrrplib.election.router import Router as Router
+    from vrrplib.election.states import Reason as Reason
+    from vrrplib.election.states import State as State
+    from vrrplib.election.statistics import Statistics as Statistics
+    from vrrplib.election.timers import active_down_interval as active_down_interval
+    from vrrplib.election.timers import skew_time as skew_time
+    from vrrplib.errors import BackendError as BackendError
+    from vrrplib.errors import ConfigError as ConfigError
+    from vrrplib.errors import DecodeError as DecodeError
+    from vrrplib.errors import Finding as Finding
+    from vrrplib.errors import Problem as Problem
+    from vrrplib.errors import VRRPError as VRRPError
+    from vrrplib.node import Node as Node
+    from vrrplib.node import Notice as Notice
+    from vrrplib.rules import RFC2338 as RFC2338
+    from vrrplib.rules import RFC3768 as RFC3768
+    from vrrplib.rules import RFC5798 as RFC5798
+    from vrrplib.rules import RFC9568 as RFC9568
+    from vrrplib.rules import RFC9568_PUBLISHED as RFC9568_PUBLISHED
+    from vrrplib.rules import Rules as Rules
+    from vrrplib.rules import Verdict as Verdict
+    from vrrplib.transports.base import Transport as Transport
+    from vrrplib.transports.memory import MemoryTransport as MemoryTransport
+    from vrrplib.transports.packet import PacketTransport as PacketTransport
+    from vrrplib.wire.addresses import Family as Family
+    from vrrplib.wire.addresses import MacAddress as MacAddress
+    from vrrplib.wire.addresses import virtual_mac as virtual_mac
+    from vrrplib.wire.checksum import ChecksumForm as ChecksumForm
+    from vrrplib.wire.datagram import Datagram as Datagram
+    from vrrplib.wire.frames import AnnouncementStyle as AnnouncementStyle
+    from vrrplib.wire.frames import advertisement_frame as advertisement_frame
+    from vrrplib.wire.frames import announcement_frame as announcement_frame
+    from vrrplib.wire.frames import parse as parse
+    from vrrplib.wire.packets import Inspection as Inspection
+    from vrrplib.wire.packets import VRRPv2 as VRRPv2
+    from vrrplib.wire.packets import VRRPv3 as VRRPv3
+    from vrrplib.wire.packets import decode as decode
+    from vrrplib.wire.packets import inspect as inspect
+
+_MODULES = {
+    "vrrplib.backends.announce": "AnnounceBackend",
+    "vrrplib.backends.base": "NetBackend Watch",
+    "vrrplib.backends.dryrun": "DryRunBackend",
+    "vrrplib.backends.macswap": "MacSwapBackend",
+    "vrrplib.backends.macvlan": "MacvlanBackend",
+    "vrrplib.election": "actions events",
+    "vrrplib.election.config": "RouterConfig",
+    "vrrplib.election.router": "Router",
+    "vrrplib.election.states": "Reason State",
+    "vrrplib.election.statistics": "Statistics",
+    "vrrplib.election.timers": "active_down_interval skew_time",
+    "vrrplib.errors": "BackendError ConfigError DecodeError Finding Problem VRRPError",
+    "vrrplib.node": "Node Notice",
+    "vrrplib.rules": "RFC2338 RFC3768 RFC5798 RFC9568 RFC9568_PUBLISHED Rules Verdict",
+    "vrrplib.transports.base": "Transport",
+    "vrrplib.transports.memory": "MemoryTransport",
+    "vrrplib.transports.packet": "PacketTransport",
+    "vrrplib.wire.addresses": "Family MacAddress virtual_mac",
+    "vrrplib.wire.checksum": "ChecksumForm",
+    "vrrplib.wire.datagram": "Datagram",
+    "vrrplib.wire.frames": "AnnouncementStyle advertisement_frame announcement_frame parse",
+    "vrrplib.wire.packets": "Inspection VRRPv2 VRRPv3 decode inspect",
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # built from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    if home == "vrrplib.election":  # events and actions are modules
+        value: Any = importlib.import_module(f"{home}.{name}")
+    else:
+        value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,1 @@
+"""What this host does when it becomes Active, and how it is given back."""

@@ -1,0 +1,1 @@
+"""Loops, clocks and signals, for those who have none of their own."""

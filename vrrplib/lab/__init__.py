@@ -1,0 +1,1 @@
+"""For tests, simulations and fuzzers: networks without a network."""

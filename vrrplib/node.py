@@ -1,0 +1,308 @@
+"""One interface with its virtual routers: frames in, frames out, host changed; still without a loop or a clock."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import assert_never
+
+from vrrplib.backends.base import HostChange, HostChangeKind, NetBackend, Watch
+from vrrplib.election.actions import (
+    Action,
+    Activate,
+    Announce,
+    Deactivate,
+    Discarded,
+    Effect,
+    HostFailed,
+    Reconfigure,
+    Report,
+    SendAdvertisement,
+    Warned,
+)
+from vrrplib.election.events import ConfigChanged, Event, Shutdown, Startup, TimerExpired
+from vrrplib.election.router import Router
+from vrrplib.election.states import Reason, State
+from vrrplib.errors import BackendError, ConfigError, Problem
+from vrrplib.transports.base import Transport
+from vrrplib.wire.addresses import Family, MacAddress
+from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
+
+MOST_FRAMES_PER_STEP = 1024
+REPORT_SPACING = 10.0
+"""Seconds between two notices of the same virtual router and problem (RFC 9568 7.1: logs are rate-limited)."""
+FIRST_RETRY, LAST_RETRY = 1.0, 60.0
+"""Seconds until a host that failed is tried again: doubled each time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened at ``time`` (the caller's clock); ``suppressed`` like ones were left out since the last."""
+
+    time: float
+    interface: str
+    family: Family | None
+    vrid: int | None
+    report: Report
+    suppressed: int = 0
+
+
+@dataclasses.dataclass(slots=True)
+class NodeStatistics:
+    """What arrived, and reached no Router."""
+
+    frames: int = 0
+    not_vrrp: int = 0
+    """No VRRP datagram in the frame: cut short, a fragment, another protocol."""
+    foreign: int = 0
+    """A VRID and family that no Router here has (RFC 8347 vrid-errors), or a message without a VRID."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Member:
+    """A virtual router with its backend, and what the Node remembers about the two."""
+
+    router: Router
+    backend: NetBackend
+    sent: SendAdvertisement | None = None
+    sent_mac: MacAddress | None = None
+    frame: bytes = b""
+    retry_at: float | None = None
+    retry_after: float = FIRST_RETRY
+    reported: dict[tuple[type[Report], Problem], tuple[float, int]] = dataclasses.field(default_factory=dict)
+
+
+class Node:
+    """Binds Routers to one interface: a Transport, and a NetBackend for each of them.
+
+    Call :meth:`start`, then :meth:`step` whenever one of ``filenos`` is readable or ``deadline`` has come, and
+    :meth:`stop` at the end. ``now`` is in seconds on any clock that only goes forward. A Node belongs to one
+    thread at a time; the transport (and the watch) stay the caller's to close.
+    """
+
+    def __init__(self, transport: Transport, *, watch: Watch | None = None) -> None:
+        self.transport = transport
+        self.statistics = NodeStatistics()
+        self._watch = watch
+        self._members: dict[tuple[Family, int], _Member] = {}
+        self._started = False
+        self._drained = True
+
+    @property
+    def routers(self) -> tuple[Router, ...]:
+        """The Routers, in the order in which they were added."""
+        return tuple(member.router for member in self._members.values())
+
+    def add(self, router: Router, backend: NetBackend) -> None:
+        """Add a Router before :meth:`start`; ConfigError for a second one of its family and VRID.
+
+        Also for company that an exclusive backend (MAC swap) does not stand.
+        """
+        if self._started:
+            raise ConfigError("a Router must be added before the Node is started")
+        key = (router.config.family, router.config.vrid)
+        name = self.transport.interface
+        if key in self._members:
+            raise ConfigError(f"vrid must differ on {name}, but {key[1]} is there twice for IPv{key[0]}")
+        for exclusive in (*(member.backend for member in self._members.values()), backend):
+            if exclusive.exclusive and self._members:
+                raise ConfigError(
+                    f"{type(exclusive).__name__} must be alone on {name}: an interface has one MAC address, "
+                    "and it cannot be that of two virtual routers"
+                )
+        self._members[key] = _Member(router, backend)
+
+    def remove(self, router: Router, now: float) -> tuple[Notice, ...]:
+        """Shut ``router`` down, give the host back, and forget it."""
+        member = self._member(router)
+        notices: list[Notice] = []
+        self._end(member, now, notices)
+        self._close(member, now, notices)
+        self._members.pop((router.config.family, router.config.vrid))
+        return tuple(notices)
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`step` must be called at the latest; None while nothing is pending."""
+        if not self._drained:
+            return -math.inf  # frames wait: now
+        times = [member.router.deadline for member in self._members.values()]
+        times += [member.retry_at for member in self._members.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def filenos(self) -> tuple[int, ...]:
+        """The descriptors to wait on for reading."""
+        descriptors = (self.transport.fileno(),)
+        return descriptors if self._watch is None else (*descriptors, self._watch.fileno())
+
+    def start(self, now: float) -> tuple[Notice, ...]:
+        """Prepare every backend and start every Router; the first BackendError, after all was given back."""
+        NetBackend.prepare_all([member.backend for member in self._members.values()])
+        self._started = True
+        notices: list[Notice] = []
+        for member in self._members.values():
+            self._handle(member, Startup(), now, notices)
+        return tuple(notices)
+
+    def step(self, now: float) -> tuple[Notice, ...]:
+        """Read what has arrived, then look at the timers: in this order, or a Backup that was paused would flap."""
+        notices: list[Notice] = []
+        if self._watch is not None:
+            for change in self._watch.read():
+                self._host_changed(change, now, notices)
+        self._drained = self._read(now, notices)
+        for member in tuple(self._members.values()):
+            router = member.router
+            # While frames wait, a Backup must not promote itself before it has read them, one skew_time at most;
+            # an Active router goes on advertising whatever the flood.
+            patience = router.skew_time if not self._drained and router.state is State.BACKUP else 0.0
+            if router.deadline is not None and now >= router.deadline + patience:
+                self._handle(member, TimerExpired(), now, notices)
+            if member.retry_at is not None and now >= member.retry_at:
+                self._retry(member, now, notices)
+        return tuple(notices)
+
+    def stop(self, now: float) -> tuple[Notice, ...]:
+        """Resign wherever we are Active, then give the host back. The transport stays open."""
+        notices: list[Notice] = []
+        for member in self._members.values():  # all resign before the first link is removed, which takes long
+            self._end(member, now, notices)
+        for member in self._members.values():
+            self._close(member, now, notices)
+        self._started = False
+        return tuple(notices)
+
+    def handle(self, router: Router, event: Event, now: float) -> tuple[Notice, ...]:
+        """Give ``event`` to a Router of this Node and do what it asks for."""
+        notices: list[Notice] = []
+        self._handle(self._member(router), event, now, notices)
+        return tuple(notices)
+
+    # -- frames in --
+
+    def _read(self, now: float, notices: list[Notice]) -> bool:
+        """Read up to a bound; whether nothing is left."""
+        for _ in range(MOST_FRAMES_PER_STEP):
+            frame = self.transport.receive()
+            if frame is None:
+                return True
+            self._receive(frame, now, notices)
+        return False
+
+    def _receive(self, frame: bytes, now: float, notices: list[Notice]) -> None:
+        self.statistics.frames += 1
+        datagram = parse(frame)
+        if datagram is None:
+            self.statistics.not_vrrp += 1
+            return
+        vrid = datagram.payload[1] if len(datagram.payload) > 1 else 0
+        member = self._members.get((datagram.family, vrid))
+        if member is None:
+            self.statistics.foreign += 1
+            return
+        self._perform(member, member.router.receive(datagram, now), now, notices)
+
+    # -- actions out --
+
+    def _handle(self, member: _Member, event: Event, now: float, notices: list[Notice]) -> None:
+        if isinstance(event, Startup | Shutdown | ConfigChanged):
+            member.retry_at = None
+        self._perform(member, member.router.handle(event, now), now, notices)
+
+    def _perform(self, member: _Member, actions: tuple[Action, ...], now: float, notices: list[Notice]) -> None:
+        for action in actions:
+            if isinstance(action, Report):
+                self._report(member, action, now, notices)
+                continue
+            try:
+                self._effect(member, action)
+            except BackendError as error:
+                self._report(member, _failure(action, error), now, notices)
+                if isinstance(action, Activate | Reconfigure):
+                    # nothing was advertised, or what was no longer holds: give up without a word, and try again
+                    self._lose_host(member, now, notices)
+                    return
+
+    def _effect(self, member: _Member, effect: Effect) -> None:
+        match effect:
+            case SendAdvertisement():
+                self._advertise(member, effect)
+            case Activate():
+                member.backend.activate()
+                member.retry_after = FIRST_RETRY
+            case Deactivate():
+                member.backend.deactivate()
+            case Announce():
+                self.transport.send(announcement_frame(effect.address, member.backend.mac))
+            case Reconfigure():
+                member.backend.reconfigure(effect.config)
+            case _:
+                assert_never(effect)
+
+    def _advertise(self, member: _Member, effect: SendAdvertisement) -> None:
+        mac = member.backend.advertisement_mac
+        if effect is not member.sent or mac != member.sent_mac:
+            member.frame = advertisement_frame(effect.datagram(), mac)
+            member.sent, member.sent_mac = effect, mac
+        self.transport.send(member.frame)
+
+    # -- the host --
+
+    def _host_changed(self, change: HostChange, now: float, notices: list[Notice]) -> None:
+        for member in self._members.values():
+            if change.kind is HostChangeKind.PARENT_UP:
+                if member.retry_at is not None:
+                    self._retry(member, now, notices)
+            elif member.router.state is not State.INITIALIZE:
+                self._report(member, HostFailed(str(change.kind), change.message), now, notices)
+                self._lose_host(member, now, notices)
+
+    def _lose_host(self, member: _Member, now: float, notices: list[Notice]) -> None:
+        self._handle(member, Shutdown(Reason.HOST, resign=False), now, notices)
+        member.retry_at = now + member.retry_after
+        member.retry_after = min(2 * member.retry_after, LAST_RETRY)
+
+    def _retry(self, member: _Member, now: float, notices: list[Notice]) -> None:
+        try:
+            member.backend.close()
+            member.backend.prepare()
+        except BackendError as error:
+            self._report(member, HostFailed("prepare", str(error), error.errno), now, notices)
+            member.retry_at = now + member.retry_after
+            member.retry_after = min(2 * member.retry_after, LAST_RETRY)
+            return
+        self._handle(member, Startup(), now, notices)
+
+    def _end(self, member: _Member, now: float, notices: list[Notice]) -> None:
+        self._handle(member, Shutdown(), now, notices)
+
+    def _close(self, member: _Member, now: float, notices: list[Notice]) -> None:
+        try:
+            member.backend.close()
+        except BackendError as error:
+            self._report(member, HostFailed("close", str(error), error.errno), now, notices)
+
+    # -- notices --
+
+    def _report(self, member: _Member, report: Report, now: float, notices: list[Notice]) -> None:
+        suppressed = 0
+        if isinstance(report, Discarded | Warned):
+            key = (type(report), report.reason)
+            last, suppressed = member.reported.get(key, (-math.inf, 0))
+            if now < last + REPORT_SPACING:
+                member.reported[key] = (last, suppressed + 1)
+                return
+            member.reported[key] = (now, 0)
+        config = member.router.config
+        notices.append(Notice(now, self.transport.interface, config.family, config.vrid, report, suppressed))
+
+    def _member(self, router: Router) -> _Member:
+        member = self._members.get((router.config.family, router.config.vrid))
+        if member is None or member.router is not router:
+            raise ConfigError(f"router must have been added to this Node, not {router!r}")
+        return member
+
+
+def _failure(effect: Effect, error: BackendError) -> HostFailed:
+    return HostFailed(type(effect).__name__.lower(), str(error), error.errno)

@@ -1,0 +1,1 @@
+"""How Ethernet frames enter and leave."""
