@@ -1,0 +1,240 @@
+"""A transport on one AF_PACKET socket, which sees every advertisement whatever macvlans there are."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import socket
+import struct
+from types import TracebackType
+from typing import Self
+
+from vrrplib.errors import BackendError, ConfigError
+from vrrplib.namespaces import Namespace, run_in
+from vrrplib.transports.base import Transport
+from vrrplib.wire.addresses import AH_PROTOCOL, PROTOCOL, Family, MacAddress, group_address, multicast_mac
+
+LARGEST_FRAME = 9216 + 18
+"""A jumbo frame; what is longer is cut, and the longest VRRP message has 4,088 bytes (RFC 9568 5.2)."""
+
+# <linux/if_packet.h>, <linux/if_arp.h>, <linux/filter.h>; the socket module lacks them
+_ETH_P_ALL = 0x0003
+_SOL_PACKET = 263
+_PACKET_ADD_MEMBERSHIP, _PACKET_IGNORE_OUTGOING = 1, 23
+_PACKET_MR_MULTICAST = 0
+_ETHERNET, _LOOPBACK = 1, 772  # both have Ethernet headers
+_SO_ATTACH_FILTER = 26
+_LOAD_HALF, _LOAD_BYTE, _LOAD_WORD = 0x28, 0x30, 0x20  # ABS
+_JUMP_IF_EQUAL, _AND, _RETURN = 0x15, 0x54, 0x06
+_AUXILIARY = 0xFFFFF000  # SKF_AD_OFF: offsets from here on read what the kernel knows of the frame
+_PACKET_TYPE, _VLAN_TAG, _VLAN_TAG_PRESENT = _AUXILIARY + 4, _AUXILIARY + 44, _AUXILIARY + 48
+_OTHER_HOST = 3
+
+_PASSED = (PROTOCOL, AH_PROTOCOL)
+_EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: parse() sees through them
+
+
+class PacketTransport(Transport):
+    """The Ethernet frames of ``interface`` that may be VRRP; needs CAP_NET_RAW.
+
+    A kernel filter passes IP protocol 112, and 51 (AH), behind IPv6 extension headers too, and drops what carries
+    a VLAN's tag or is for another host. Both multicast groups are joined, in the card and by IGMP and MLD, so that
+    a switch that snoops sends them here.
+
+    ``netns`` is the network namespace of the interface: a name, path, process id or descriptor
+    (:func:`vrrplib.namespaces.run_in`). ``mac`` is the interface's address at the time of opening.
+    BackendError for an interface that does not exist or is no Ethernet, and for a missing privilege.
+
+    While the interface is down nothing is received and :meth:`send` fails; it works again when that is up.
+    An interface that is removed does not come back: open another transport. Also a context manager.
+    """
+
+    def __init__(self, interface: str, *, netns: Namespace = None) -> None:
+        if not isinstance(interface, str) or not interface or "\0" in interface:
+            raise ConfigError(f"interface must be the name of a network interface, not {interface!r}")
+        self.interface = interface
+        opened = run_in(netns, lambda: _open(interface))
+        self.mac = opened.mac
+        self._packets, self._joined = opened.packets, opened.joined
+
+    def send(self, frame: bytes) -> None:
+        try:
+            self._packets.send(frame)
+        except OSError as error:
+            raise BackendError(
+                f"{self.interface}: cannot send: {_explain(error)}", operation="send", errno=error.errno
+            ) from error
+
+    def receive(self) -> bytes | None:
+        try:
+            return self._packets.recv(LARGEST_FRAME)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return self._receive_after_error()
+
+    def fileno(self) -> int:
+        """Readable when a frame waits; -1 after :meth:`close`."""
+        return self._packets.fileno()
+
+    def close(self) -> None:
+        """Close the sockets, which leaves the groups; may be called again."""
+        for opened in (self._packets, *self._joined):
+            opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _receive_after_error(self) -> bytes | None:
+        """That the interface went down is told once, and frames from before may wait behind it."""
+        try:
+            return self._packets.recv(LARGEST_FRAME)
+        except OSError:  # empty, gone or closed: nothing to read, and sending will say why
+            return None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Opened:
+    packets: socket.socket
+    joined: tuple[socket.socket, ...]
+    mac: MacAddress
+
+
+def _open(interface: str) -> _Opened:
+    """Everything that must happen in the interface's namespace."""
+    try:
+        index = socket.if_nametoindex(interface)
+    except OSError as error:
+        raise BackendError(
+            f"no interface named {interface!r} in this network namespace", operation="open", errno=errno.ENODEV
+        ) from error
+    with contextlib.ExitStack() as opened:
+        try:
+            # Protocol 0 receives nothing: no frame is queued before the filter is there.
+            packets = opened.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+            packets.setblocking(False)
+            _attach_filter(packets)
+            packets.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            _join_in_the_card(packets, index)
+            packets.bind((interface, _ETH_P_ALL))
+        except OSError as error:
+            raise BackendError(
+                f"{interface}: cannot open a packet socket: {_explain(error)}", operation="open", errno=error.errno
+            ) from error
+        _, _, _, hardware, mac = packets.getsockname()
+        if hardware not in (_ETHERNET, _LOOPBACK):
+            raise BackendError(f"{interface} is no Ethernet interface (ARPHRD type {hardware})", operation="open")
+        joined = tuple(opened.enter_context(member) for member in _join_by_report(index))
+        opened.pop_all()
+    return _Opened(packets, joined, MacAddress(mac))
+
+
+def _explain(error: OSError) -> str:
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return f"{error.strerror}: it takes CAP_NET_RAW (run as root)"
+    if error.errno in (errno.ENXIO, errno.ENODEV):
+        return "the interface is gone"
+    if error.errno == errno.EBADF:
+        return "the transport is closed"
+    return error.strerror or str(error)
+
+
+def _join_in_the_card(packets: socket.socket, index: int) -> None:
+    """Let the card's filter pass the groups; no report is sent for these."""
+    for family in Family:
+        mac = multicast_mac(group_address(family)).packed
+        request = struct.pack("=iHH8s", index, _PACKET_MR_MULTICAST, len(mac), mac)
+        packets.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
+
+
+def _join_by_report(index: int) -> list[socket.socket]:
+    """Sockets that only are members, for their IGMP and MLD reports: a snooping switch wants to hear of us.
+
+    A family that the interface does not speak is left out: nobody needs its reports.
+    """
+    joined = []
+    for family, level, option, request in (
+        (
+            socket.AF_INET,
+            socket.IPPROTO_IP,
+            socket.IP_ADD_MEMBERSHIP,
+            struct.pack("=4s4si", group_address(Family.IPV4).packed, bytes(4), index),
+        ),
+        (
+            socket.AF_INET6,
+            socket.IPPROTO_IPV6,
+            socket.IPV6_JOIN_GROUP,
+            struct.pack("=16si", group_address(Family.IPV6).packed, index),
+        ),
+    ):
+        try:
+            member = socket.socket(family, socket.SOCK_DGRAM)
+        except OSError:
+            continue
+        try:
+            member.setsockopt(level, option, request)
+        except OSError:
+            member.close()
+            continue
+        joined.append(member)
+    return joined
+
+
+# -- the filter --
+
+
+def _filter_program() -> bytes:
+    """Classic BPF; the offsets count from the Ethernet header."""
+
+    def jumps(protocols: tuple[int, ...], target: str) -> list[tuple[str, int, int, str, str]]:
+        return [("", _JUMP_IF_EQUAL, protocol, target, "") for protocol in protocols]
+
+    steps = [  # label, instruction, operand, where to if equal, where to if not; "" is the next one
+        ("", _LOAD_WORD, _PACKET_TYPE, "", ""),
+        ("", _JUMP_IF_EQUAL, _OTHER_HOST, "drop", ""),
+        # The parent of a VLAN device sees the VLAN's frames too; their tag is in the frame's metadata.
+        ("", _LOAD_WORD, _VLAN_TAG_PRESENT, "", ""),
+        ("", _JUMP_IF_EQUAL, 0, "untagged", ""),
+        ("", _LOAD_WORD, _VLAN_TAG, "", ""),
+        ("", _AND, 0x0FFF, "", ""),
+        ("", _JUMP_IF_EQUAL, 0, "", "drop"),  # VLAN 0 is none: such a tag gives a priority (IEEE 802.1Q 6.9)
+        ("untagged", _LOAD_HALF, 12, "", ""),
+        ("", _JUMP_IF_EQUAL, 0x86DD, "ipv6", ""),
+        ("", _JUMP_IF_EQUAL, 0x0800, "", "drop"),
+        ("", _LOAD_BYTE, 14 + 9, "", ""),
+        *jumps(_PASSED, "pass"),
+        ("", _RETURN, 0, "", ""),
+        ("ipv6", _LOAD_BYTE, 14 + 6, "", ""),
+        *jumps(_PASSED, "pass"),
+        *jumps(_EXTENSIONS, "extended"),
+        ("", _RETURN, 0, "", ""),
+        # The header after the first extension: MLD, which is common, hides behind hop-by-hop options.
+        ("extended", _LOAD_BYTE, 14 + 40, "", ""),
+        *jumps(_PASSED + _EXTENSIONS, "pass"),
+        ("drop", _RETURN, 0, "", ""),
+        ("pass", _RETURN, LARGEST_FRAME, "", ""),
+    ]
+    places = {label: at for at, (label, *_) in enumerate(steps)}
+
+    def distance(at: int, target: str) -> int:
+        return places[target] - at - 1 if target else 0
+
+    return b"".join(
+        struct.pack("=HBBI", code, distance(at, equal), distance(at, different), operand)
+        for at, (_, code, operand, equal, different) in enumerate(steps)
+    )
+
+
+def _attach_filter(packets: socket.socket) -> None:
+    import ctypes  # noqa: PLC0415  # for the address of the program only
+
+    program = _filter_program()
+    buffer = ctypes.create_string_buffer(program, len(program))
+    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+    packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
