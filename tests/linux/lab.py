@@ -737,19 +737,15 @@ class Lab:
     def _build_switch(self) -> None:
         self._add_namespace(self.switch)
         self.switch.sysctl("net.ipv6.conf.default.disable_ipv6", 1)  # a switch's ports say nothing of their own
-        multicast = f"mcast_snooping {self.snooping:d} mcast_querier {self.querier:d}"
+        times = "mcast_query_response_interval 50 mcast_startup_query_interval 100" if self.querier else ""
+        bridge = f"type bridge stp_state 0 mcast_snooping {self.snooping:d} {times}"
+        _ip("-n", self.switch.namespace, batch=["link set lo up", f"link add br0 {bridge}", "link set br0 up"])
         if self.querier:
-            multicast += " mcast_query_response_interval 50 mcast_startup_query_interval 100"
-        _ip(
-            "-n",
-            self.switch.namespace,
-            batch=["link set lo up", f"link add br0 type bridge stp_state 0 {multicast}"],
-        )
-        if self.querier:
-            # The bridge needs a link-local address to ask over IPv6, and one at once: not after DAD.
+            # The bridge needs a link-local address to ask over IPv6, and one at once: not after DAD. It becomes
+            # querier last: then it trusts what it knows after one response interval, else after ten seconds.
             self.switch.sysctl("net.ipv6.conf.br0.accept_dad", 0)
             self.switch.sysctl("net.ipv6.conf.br0.disable_ipv6", 0)
-        _ip("-n", self.switch.namespace, batch=["link set br0 up"])
+            self.switch.ip("link", "set", "br0", "type", "bridge", "mcast_querier", "1")
 
     def host(self, name: str, *addresses: str, mac: str | None = None) -> Host:
         """Add a host. Its link-local and other IPv6 addresses are usable at once: no duplicate address detection.
