@@ -1,0 +1,240 @@
+"""``vrrplib run``: one virtual router on one interface, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from datetime import datetime
+from types import FrameType
+from typing import Any, TypeAlias
+
+import click
+
+from vrrplib.backends.announce import AnnounceBackend
+from vrrplib.backends.dryrun import DryRunBackend
+from vrrplib.backends.macswap import MacSwapBackend
+from vrrplib.backends.macvlan import MacvlanBackend
+from vrrplib.cli.options import CHECKSUMS, choose_source, router_fields, virtual_addresses
+from vrrplib.cli.output import Output, json_option
+from vrrplib.election.config import RouterConfig
+from vrrplib.election.router import Router
+from vrrplib.errors import BackendError, ConfigError, require_int
+from vrrplib.node import Node, Notice
+from vrrplib.wire.addresses import Family
+
+Backend: TypeAlias = MacvlanBackend | MacSwapBackend | AnnounceBackend
+
+BACKENDS: dict[str, type[Backend]] = {
+    "macvlan": MacvlanBackend,
+    "macswap": MacSwapBackend,
+    "announce": AnnounceBackend,
+}
+DEFAULT_REALTIME = 50
+
+
+@click.command(
+    epilog="Example: vrrplib run eth0 --vrid 51 --address 192.0.2.254/24 --priority 150"
+    "  (IPv6: --address fe80::51/64 --address 2001:db8::254/64)"
+)
+@click.argument("interface", metavar="IFACE")
+@click.option("--vrid", type=int, required=True, help="Virtual router ID, 1-255.")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    required=True,
+    metavar="A/LEN",
+    help="A virtual address; again for more. One family; the first IPv6 one is link-local.",
+)
+@click.option("--priority", type=int, default=100, show_default=True, help="1-254; 255 owns the addresses.")
+@click.option("--interval", type=float, default=1.0, show_default=True, help="Seconds between advertisements.")
+@click.option("--version", type=click.Choice(["2", "3"]), default="3", show_default=True, help="VRRP version.")
+@click.option(
+    "--backend",
+    type=click.Choice(list(BACKENDS)),
+    default="macvlan",
+    show_default=True,
+    help="How the host answers: with a macvlan, with the interface's own MAC changed, or by announcing addresses.",
+)
+@click.option("--source", metavar="ADDRESS", help="What to send from; by default an address of the interface.")
+@click.option("--no-preempt", is_flag=True, help="Do not take over from an Active router of lower priority.")
+@click.option("--no-accept", is_flag=True, help="Do not accept packets to the virtual addresses.")
+@click.option(
+    "--checksum",
+    type=click.Choice(list(CHECKSUMS)),
+    default="pseudo",
+    show_default=True,
+    help="What a VRRPv3 checksum covers over IPv4; auto: as last heard.",
+)
+@click.option("--state-dir", type=click.Path(file_okay=False), help="Where the journal of changes is kept.")
+@click.option(
+    "--realtime",
+    is_flag=False,
+    flag_value=DEFAULT_REALTIME,
+    type=int,
+    metavar="[PRIORITY]",
+    help=f"Run under SCHED_FIFO, priority 1-99 ({DEFAULT_REALTIME} if not given).",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be done to the host, and touch nothing.")
+@json_option
+def run(
+    *,
+    interface: str,
+    backend: str,
+    source: str | None,
+    state_dir: str | None,
+    realtime: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run a virtual router on IFACE until SIGTERM or SIGINT, and leave the host as it was.
+
+    IPv4 and IPv6 are two virtual routers: run one process for each, as for each VRID.
+    """
+    _end_quietly()
+    if realtime is not None:
+        require_int("realtime", realtime, 1, 99)
+    fields = _fields(interface, options)
+    _check(interface, BACKENDS[backend], fields)
+    from vrrplib.backends.netlink import NetlinkHost  # noqa: PLC0415  # pyroute2 is slow to load
+
+    host = NetlinkHost(state_dir=state_dir)
+    if host.link(interface) is None:
+        raise BackendError(f"there is no interface named {interface!r}: see `ip link`", operation="run")
+    there = host.addresses(interface)
+    primary = choose_source(there, fields["addresses"], interface=interface, given=source)
+    config = RouterConfig(**fields, primary_address=primary)
+    acting = BACKENDS[backend](interface, config, host=host)
+    output = Output(as_json=as_json)
+    if dry_run:
+        _show_plan(output, acting, interface, config)
+        return
+    if realtime is not None:
+        _go_realtime(realtime)
+    _serve(output, acting, interface, config)
+
+
+def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
+    addresses = virtual_addresses(options["addresses"], interface=interface, vrid=options["vrid"])
+    return router_fields(
+        vrid=options["vrid"],
+        addresses=addresses,
+        priority=options["priority"],
+        interval=options["interval"],
+        version=int(options["version"]),
+        preempt=not options["no_preempt"],
+        accept=not options["no_accept"],
+        checksum=options["checksum"],
+    )
+
+
+def _check(interface: str, backend: type[Backend], fields: dict[str, Any]) -> None:
+    """Say what is wrong with the values themselves before the host is asked for anything."""
+    placeholder = "192.0.2.1" if fields["addresses"][0].version == Family.IPV4.value else "fe80::1"
+    config = RouterConfig(**fields, primary_address=placeholder)
+    try:
+        backend(interface, config)
+    except ConfigError as error:
+        if config.accept_mode:
+            raise
+        # RFC 9568 6.1: packets to the virtual addresses MUST NOT be accepted then
+        raise ConfigError(f"--no-accept cannot be had: {error}; leave it out, and filter with nftables") from None
+
+
+def _end_quietly() -> None:
+    """Until the loop binds them, SIGTERM and SIGINT find nothing to give back: the exit status is 0 at once."""
+
+    def end(_: int, __: FrameType | None) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+
+
+def _go_realtime(priority: int) -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        raise BackendError(
+            f"--realtime {priority} is refused ({error.strerror}): run as root or with CAP_SYS_NICE, raise "
+            "RLIMIT_RTPRIO, or leave it out",
+            operation="sched_setscheduler",
+            errno=error.errno,
+        ) from None
+
+
+def _show_plan(output: Output, backend: Backend, interface: str, config: RouterConfig) -> None:
+    """The operations of a life, phase by phase, as ip(8) and sysctl(8) lines."""
+    dry = DryRunBackend(backend)
+    phases = (
+        ("start", dry.prepare, "at the start"),
+        ("activate", dry.activate, "when it becomes Active"),
+        ("deactivate", dry.deactivate, "when it becomes Backup again"),
+        ("close", dry.close, "at the end"),
+    )
+    output.line(f"# {interface}, vrid {config.vrid}, {config.virtual_mac}, from {config.primary_address}")
+    shown = 0
+    for phase, act, words in phases:
+        act()
+        commands = list(dry.commands)
+        output.line(f"# {words}")
+        for command in commands[shown:]:
+            output.event(
+                "command",
+                command,
+                interface=interface,
+                family=int(config.family),
+                vrid=config.vrid,
+                phase=phase,
+                command=command,
+            )
+        shown = len(commands)
+
+
+def _serve(output: Output, backend: Backend, interface: str, config: RouterConfig) -> None:
+    from vrrplib.drivers import blocking  # noqa: PLC0415  # pulls in sockets, which a dry run has no use for
+    from vrrplib.transports.packet import PacketTransport  # noqa: PLC0415
+
+    transport = PacketTransport(interface)
+    try:
+        node = Node(transport)
+        node.add(Router(config), backend)
+        output.event(
+            "start",
+            f"{_stamp(time.time())} {interface} vrid {config.vrid} IPv{config.family} starts: "
+            f"{config.virtual_mac}, priority {config.priority}, from {config.primary_address}",
+            interface=interface,
+            family=int(config.family),
+            vrid=config.vrid,
+            priority=config.priority,
+            source=str(config.primary_address),
+            virtual_mac=str(config.virtual_mac),
+        )
+        blocking.run([node], notify=_Notify(output))
+    finally:
+        transport.close()
+
+
+class _Notify:
+    """Prints notices; the first comes when all is set up, which is the moment to freeze the garbage collector."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._frozen = False
+
+    def __call__(self, notice: Notice) -> None:
+        now = time.time() - (time.monotonic() - notice.time)
+        self._output.notice(notice, time=now, stamp=_stamp(now))
+        if not self._frozen:
+            # a full collection with pyroute2 loaded stalls the loop for 9 ms: longer than an interval may be
+            gc.collect()
+            gc.freeze()
+            self._frozen = True
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S.%f")[:-3]
