@@ -51,8 +51,11 @@ class DecodeError(VRRPError, ValueError):
     """The peer sent a message that the rules discard; ``findings`` says all that is wrong with it."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
-        super().__init__("; ".join(str(finding) for finding in findings))
+        super().__init__(findings)  # as they are: copy and pickle call this again with the same argument
         self.findings = findings
+
+    def __str__(self) -> str:
+        return "; ".join(str(finding) for finding in self.findings)
 
     @property
     def problem(self) -> Problem:

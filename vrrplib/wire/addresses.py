@@ -139,7 +139,7 @@ def _parse_mac(text: object) -> bytes:
     parts = str(text).replace("-", ":").split(":")
     try:
         if len(parts) == MAC_LENGTH and all(1 <= len(part) <= 2 for part in parts):
-            return bytes(int(part, 16) for part in parts)
+            return b"".join(bytes.fromhex(part.zfill(2)) for part in parts)  # int() would take "+1" and " 1"
     except ValueError:
         pass
     raise ConfigError(f"a MAC address must look like 00:00:5e:00:01:33, not {text!r}")

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dpkt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.oracle import VECTORS, params
+from vrrplib.wire.addresses import to_address
+from vrrplib.wire.checksum import (
+    CHECKSUM_OFFSET,
+    ChecksumForm,
+    checksum_of_sum,
+    internet_checksum,
+    ones_sum,
+    pseudo_header_sum,
+    verifies,
+)
+
+
+def plain_checksum(data: bytes) -> int:
+    """RFC 1071 by the letter: 16-bit words, end-around carry, complement."""
+    total = 0
+    for at in range(0, len(data), 2):
+        total += int.from_bytes(data[at : at + 2].ljust(2, b"\0"), "big")
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def pseudo_header(source: str, destination: str, length: int) -> bytes:
+    """The bytes that ``pseudo_header_sum`` sums without making them."""
+    packed = to_address(source).packed + to_address(destination).packed
+    if len(packed) == 8:
+        return packed + bytes([0, 112]) + length.to_bytes(2, "big")
+    return packed + length.to_bytes(4, "big") + bytes([0, 0, 0, 112])  # RFC 8200 8.1
+
+
+def test_the_example_of_rfc_1071() -> None:
+    data = bytes.fromhex("0001f203f4f5f6f7")
+    assert ones_sum(data) == 0xDDF2
+    assert internet_checksum(data) == 0x220D
+
+
+@given(st.binary(max_size=300))
+def test_it_equals_rfc_1071_by_the_letter(data: bytes) -> None:
+    assert internet_checksum(data) == plain_checksum(data)
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_it_equals_what_dpkt_computes(data: bytes) -> None:
+    assert internet_checksum(data) == dpkt.in_cksum(data)
+
+
+@given(st.binary(max_size=100).filter(lambda data: len(data) % 2 == 0), st.binary(max_size=100))
+def test_the_sum_of_an_even_part_may_be_given_beforehand(head: bytes, tail: bytes) -> None:
+    assert internet_checksum(tail, ones_sum(head)) == plain_checksum(head + tail)
+
+
+@given(st.binary(min_size=2, max_size=100))
+def test_data_with_its_checksum_verifies(data: bytes) -> None:
+    body = b"\0\0" + data
+    whole = internet_checksum(body).to_bytes(2, "big") + data
+    assert verifies(ones_sum(whole))
+    assert internet_checksum(whole) == 0
+
+
+def test_nothing_but_zeros_does_not_verify() -> None:
+    # In one's complement 0 and 0xFFFF are one number, but a sum of 0 is no sum of 0xFFFF.
+    assert not verifies(ones_sum(bytes(8)))
+    assert checksum_of_sum(0) == 0xFFFF
+    assert internet_checksum(bytes(8)) == 0xFFFF
+    assert verifies(ones_sum(b"\xff\xff" + bytes(6)))
+
+
+def test_a_checksum_that_comes_out_as_zero_stays_zero() -> None:
+    # No rule like UDP's: RFC 9568 5.2.8 sends what was computed.
+    assert internet_checksum(b"\xff\xff") == 0
+    assert checksum_of_sum(65535) == checksum_of_sum(131070) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [("192.0.2.251", "224.0.0.18"), ("0.0.0.0", "0.0.0.0"), ("fe80::c8", "ff02::12"), ("ffff::", "ff02::12")],
+)
+@pytest.mark.parametrize("length", [8, 12, 1028])
+def test_the_pseudo_headers_sum_is_that_of_its_bytes(source: str, destination: str, length: int) -> None:
+    total = pseudo_header_sum(to_address(source), to_address(destination), length)
+    assert checksum_of_sum(total) == plain_checksum(pseudo_header(source, destination, length))
+
+
+@pytest.mark.parametrize("vector", params([entry for entry in VECTORS["packets"] if entry["cksum"] not in "-ffff"]))
+def test_the_vectors_checksums_are_computed(vector: dict[str, str]) -> None:
+    data = bytes.fromhex(vector["hex"])
+    blank = data[:CHECKSUM_OFFSET] + b"\0\0" + data[CHECKSUM_OFFSET + 2 :]
+    pseudo = pseudo_header_sum(to_address(vector["src"]), to_address(vector["dst"]), len(data))
+    found = {internet_checksum(blank): "msg-only", internet_checksum(blank, pseudo): "pseudo"}
+    names = [name[:6] for name in vector["verifies_as"]]
+    wanted = int(vector["cksum"], 16)
+    assert [found[wanted][:6]] == names if names else wanted not in found
+
+
+def test_either_is_the_two_forms_that_the_rfcs_name() -> None:
+    assert list(ChecksumForm.EITHER) == [ChecksumForm.PSEUDO_HEADER, ChecksumForm.MESSAGE_ONLY]
+    assert ChecksumForm.MULTICAST_PSEUDO_HEADER not in ChecksumForm.EITHER
