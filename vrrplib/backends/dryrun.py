@@ -1,0 +1,58 @@
+"""What a backend would do, without doing it."""
+
+from __future__ import annotations
+
+import importlib
+
+from vrrplib.backends.base import NetBackend
+from vrrplib.backends.memory import MemoryHost
+from vrrplib.backends.plan import Host, Operation, PlannedBackend
+from vrrplib.election.config import RouterConfig
+
+
+class DryRunBackend(NetBackend):
+    """Runs the plan of another backend against a copy of the host: reads the real one, changes nothing.
+
+    ``operations`` is what would have been done so far, ``commands`` the same as lines of ip(8) and sysctl(8).
+    ``host`` is the host to read; by default the kernel's.
+    """
+
+    def __init__(self, backend: PlannedBackend, *, host: Host | None = None) -> None:
+        base = host or backend.host
+        if base is None:
+            base = importlib.import_module("vrrplib.backends.netlink").shared_host(backend.netns)
+        self._copy = MemoryHost(base)
+        self._backend = backend
+        backend.host = self._copy
+        self.exclusive = backend.exclusive  # type: ignore[misc]  # a ClassVar of the backends that do it
+        self.config = backend.config
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation so far, in order."""
+        return tuple(self._copy.performed)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The operations as lines for a root shell."""
+        return tuple(operation.command for operation in self._copy.performed)
+
+    def prepare(self) -> None:
+        self._backend.prepare()
+        self.mac = self._backend.mac
+
+    def activate(self) -> None:
+        self._backend.activate()
+        self.active = True
+
+    def deactivate(self) -> None:
+        self._backend.deactivate()
+        self.active = False
+
+    def close(self) -> None:
+        self._backend.close()
+        self.active = False
+
+    def reconfigure(self, config: RouterConfig) -> None:
+        self._backend.reconfigure(config)
+        self.config = config

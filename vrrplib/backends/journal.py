@@ -1,0 +1,266 @@
+"""The crash journal as files: what must be undone if this process dies, and who holds which virtual router.
+
+One file for each virtual router, locked (flock) by the process that has it: a journal that is not locked is a dead
+process's. One more for each interface, with what its virtual routers share. All of them lie in a directory of the
+network namespace's own, for names and indexes of interfaces mean something only there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import pathlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from vrrplib.backends.plan import Claim, Operation, decode_lines, encode_line, from_dict
+from vrrplib.errors import BackendError
+
+FORMAT = 1
+LOCK = "lock"
+DEFAULT_STATE_DIR = "/run/vrrplib"
+Perform = Callable[[Sequence[Operation]], None]
+
+
+def state_directory(given: str | os.PathLike[str] | None) -> pathlib.Path:
+    """``given``, else systemd's RUNTIME_DIRECTORY, else /run/vrrplib."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return pathlib.Path(given or runtime or DEFAULT_STATE_DIR)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a dead process left to be undone on ``interface``, newest first."""
+
+    interface: str
+    operations: tuple[Operation, ...]
+
+
+class FileJournal:
+    """The journal of one virtual router, held by this process."""
+
+    def __init__(self, store: JournalStore, claim: Claim, path: pathlib.Path, descriptor: int) -> None:
+        self._store = store
+        self._claim = claim
+        self._path = path
+        self._descriptor = descriptor
+
+    def record(self, undo: Sequence[Operation]) -> None:
+        lines = b"".join(encode_line(operation.to_dict()) for operation in undo)
+        with _explained(self._path):
+            os.write(self._descriptor, lines)
+
+    def share(self, undo: Operation) -> None:
+        self._store.share(self._claim, undo)
+
+    def mark(self) -> int:
+        return os.lseek(self._descriptor, 0, os.SEEK_END)
+
+    def rewind(self, mark: int) -> None:
+        with _explained(self._path):
+            os.ftruncate(self._descriptor, mark)
+
+    def finish(self, perform: Perform) -> None:
+        with self._store.locked():
+            self._store.undo_shared(self._claim.index, perform, gone=[self._path])
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+class JournalStore:
+    """The journals of one network namespace."""
+
+    def __init__(self, directory: pathlib.Path, boot: str) -> None:
+        self.directory = directory
+        self._boot = boot
+
+    def claim(self, claim: Claim, perform: Perform) -> FileJournal:
+        """Take a virtual router; what dead processes left on its interface is undone first.
+
+        BackendError when a live process has it, or has or wants the whole interface, or the directory cannot be
+        written: then nothing has been changed.
+        """
+        with self.locked():
+            for leftover in self._dead(claim.index):
+                _undo(leftover, perform)
+            self.undo_shared(claim.index, perform)
+            path = self.directory / f"{claim.index}-{claim.family}-{claim.vrid}.journal"
+            self._refuse_company(claim, path)
+            with _explained(path):
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.write(descriptor, encode_line(self._head(claim)))
+        return FileJournal(self, claim, path, descriptor)
+
+    def clean(self, perform: Perform, interface: str | None = None, *, keep: bool = False) -> list[Leftover]:
+        """Undo what dead processes left (on one interface), and tell; with ``keep`` only tell.
+
+        BackendError if some of it cannot be undone; its journal stays, for another try.
+        """
+        if not self.directory.is_dir():
+            return []
+        done = []
+        with self.locked():
+            for index in sorted({int(path.name.split("-")[0]) for path in self.directory.glob("*-*")}):
+                dead = list(self._dead(index, interface))
+                for leftover in dead:
+                    if not keep:
+                        _undo(leftover, perform)
+                    done.append(Leftover(leftover.interface, leftover.operations[::-1]))
+                done += self.undo_shared(index, perform, gone=[leftover.path for leftover in dead], keep=keep)
+        return done
+
+    def share(self, claim: Claim, undo: Operation) -> None:
+        """Keep ``undo`` for the last virtual router on the interface."""
+        path = self._shared_path(claim.index)
+        with self.locked(), _explained(path):
+            head = b"" if path.exists() else encode_line(self._head(claim))
+            with open(path, "ab") as shared:
+                shared.write(head + encode_line(undo.to_dict()))
+
+    def undo_shared(
+        self, index: int, perform: Perform, *, gone: Collection[pathlib.Path] = (), keep: bool = False
+    ) -> list[Leftover]:
+        """Undo what is shared on an interface, if no virtual router but those that are ``gone`` is left there."""
+        path = self._shared_path(index)
+        if not path.exists() or any(other not in gone for other in self.directory.glob(f"{index}-*.journal")):
+            return []
+        head, *lines = decode_lines(path.read_bytes()) or [{}]
+        undo = _operations(lines)[::-1] if self._is_ours(head) else ()
+        if not keep:
+            perform(undo)
+            path.unlink(missing_ok=True)
+        return [Leftover(str(head.get("interface")), undo)] if undo else []
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone in the directory, among all processes; a directory that is empty at the end is removed."""
+        with _explained(self.directory):
+            descriptor = self._lock()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if os.listdir(self.directory) == [LOCK]:
+                    os.unlink(self.directory / LOCK)
+                    os.rmdir(self.directory)
+                    os.rmdir(DEFAULT_STATE_DIR)  # only if it is empty
+            os.close(descriptor)
+
+    def _lock(self) -> int:
+        while True:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # removed by another process since: again
+                descriptor = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is_at(descriptor, self.directory / LOCK):
+                    return descriptor
+                os.close(descriptor)
+
+    def _dead(self, index: int, interface: str | None = None) -> Iterator[_Dead]:
+        for path in sorted(self.directory.glob(f"{index}-*.journal")):
+            with _if_dead(path) as data:
+                if data is None:
+                    continue
+                lines = decode_lines(data)
+                head = lines[0] if lines else {}
+                if not self._is_ours(head):
+                    path.unlink()  # of an earlier boot: the kernel has forgotten it all
+                elif interface in (None, head.get("interface")):
+                    yield _Dead(path, str(head.get("interface")), _operations(lines[1:]))
+
+    def _head(self, claim: Claim) -> dict[str, Any]:
+        return {"format": FORMAT, "boot": self._boot, "pid": os.getpid(), **dataclasses.asdict(claim)}
+
+    def _is_ours(self, head: dict[str, Any]) -> bool:
+        return head.get("boot") == self._boot and head.get("format") == FORMAT
+
+    def _shared_path(self, index: int) -> pathlib.Path:
+        return self.directory / f"{index}-shared"
+
+    def _refuse_company(self, claim: Claim, path: pathlib.Path) -> None:
+        for other in sorted(self.directory.glob(f"{claim.index}-*.journal")):
+            lines = decode_lines(other.read_bytes())
+            head = lines[0] if lines else {}
+            who = f"process {head.get('pid', '?')}"
+            if other == path:
+                raise BackendError(
+                    f"{claim.interface}: IPv{claim.family} VRID {claim.vrid} is held by {who}: end it first",
+                    operation="claim",
+                )
+            if claim.exclusive or head.get("exclusive"):
+                raise BackendError(
+                    f"{claim.interface}: {who} runs VRID {head.get('vrid')} here ({head.get('backend')}), and "
+                    "with MAC swap an interface has room for one virtual router only",
+                    operation="claim",
+                )
+
+
+def _is_at(descriptor: int, path: pathlib.Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Dead:
+    path: pathlib.Path
+    interface: str
+    operations: tuple[Operation, ...]
+
+
+def _undo(dead: _Dead, perform: Perform) -> None:
+    """Newest first, whatever fails; the journal goes only when all of it is undone."""
+    errors = []
+    for operation in reversed(dead.operations):
+        try:
+            perform((operation,))
+        except BackendError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    dead.path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _if_dead(path: pathlib.Path) -> Iterator[bytes | None]:
+    """What is in a journal whose process is dead, locked meanwhile; None for one whose process lives."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        yield None
+        return
+    try:
+        yield path.read_bytes()
+    finally:
+        os.close(descriptor)
+
+
+def _operations(lines: Sequence[dict[str, Any]]) -> tuple[Operation, ...]:
+    operations = []
+    for line in lines:
+        try:
+            operations.append(from_dict(line))
+        except (KeyError, TypeError):
+            continue  # another version's: leave it, and undo the rest
+    return tuple(operations)
+
+
+@contextlib.contextmanager
+def _explained(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackendError(
+            f"the journal cannot be kept in {path}: {error.strerror}; give another place (--state-dir)",
+            operation="journal",
+            errno=error.errno,
+        ) from error

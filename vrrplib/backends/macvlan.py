@@ -1,0 +1,147 @@
+"""The virtual MAC on a macvlan link of its own: keepalived's use_vmac."""
+
+from __future__ import annotations
+
+import re
+
+from vrrplib.backends.plan import (
+    AddAddress,
+    AddMacvlan,
+    Host,
+    Link,
+    Operation,
+    Plan,
+    PlannedBackend,
+    RemoveAddress,
+    SetLinkUp,
+    SetMacvlanMode,
+    SetSysctl,
+    raise_sysctl,
+)
+from vrrplib.election.config import RouterConfig
+from vrrplib.errors import BackendError, ConfigError
+from vrrplib.namespaces import Namespace
+from vrrplib.wire.addresses import Family
+
+LONGEST_NAME = 15  # IFNAMSIZ, less its terminating zero
+INERT_MODE = "source"
+"""With an empty list of sources a macvlan receives nothing while it is up, and is one message away from Active."""
+_LIVE_MODES = ("private", "bridge", "vepa")
+
+_SYSCTLS = {
+    # The macvlan must not answer ARP for the addresses of its parent or siblings.
+    "ipv4/{}/arp_ignore": "1",
+    # Silence until Active: no MLD, no neighbour or router discovery may leave with the virtual MAC of a Backup.
+    "ipv6/{}/disable_ipv6": "1",
+}
+_SYSCTLS_OF = {
+    Family.IPV4: {
+        # It must not ask with their addresses as the sender either: that would teach the virtual MAC for them.
+        "ipv4/{}/arp_announce": "2",
+        # The answer leaves by the parent, where the route is: with arp_filter there would be none.
+        "ipv4/{}/arp_filter": "0",
+        # Packets come in here whose way back is the parent. The kernel takes the greater of this and
+        # all.rp_filter: 0 would be strict where all.rp_filter is 1, and 2 (loose) never is.
+        "ipv4/{}/rp_filter": "2",
+        # Removing one of several addresses of a subnet must not take the others along.
+        "ipv4/{}/promote_secondaries": "1",
+    },
+    Family.IPV6: {
+        # RFC 9568 7.4: the virtual MAC must not be used for interface identifiers. 1 is "none".
+        "ipv6/{}/addr_gen_mode": "1",
+        "ipv6/{}/accept_ra": "0",
+        "ipv6/{}/autoconf": "0",
+    },
+}
+
+
+class MacvlanBackend(PlannedBackend):
+    """One macvlan for the virtual router, with its virtual MAC; the parent keeps its own MAC and addresses.
+
+    While Backup the link is up and inert: ``source`` mode with an empty list, no addresses, IPv6 off. Activation
+    adds the addresses and switches to ``mode`` (private, bridge or vepa). On the parent ``arp_ignore`` and
+    ``arp_announce`` are raised while any IPv4 virtual router is there. ``name`` defaults to ``vmac4-INDEX-VRID``.
+    """
+
+    kind = "macvlan"
+
+    def __init__(
+        self,
+        interface: str,
+        config: RouterConfig,
+        *,
+        name: str | None = None,
+        mode: str = "private",
+        netns: Namespace = None,
+        host: Host | None = None,
+    ) -> None:
+        super().__init__(interface, config, netns=netns, host=host)
+        if mode not in _LIVE_MODES:
+            raise ConfigError(f"mode must be one of {', '.join(_LIVE_MODES)}, not {mode!r}")
+        if name is not None and not re.fullmatch(f"[!-.0-~]{{1,{LONGEST_NAME}}}", name):
+            raise ConfigError(f"name must have 1-{LONGEST_NAME} letters, no space and no slash, not {name!r}")
+        self.name = name
+        self.mode = mode
+
+    def plan(self, host: Host, parent: Link) -> Plan:
+        config = self.config
+        name = self.name or f"vmac{config.family}-{parent.index}-{config.vrid}"
+        mac = str(config.virtual_mac)
+        if host.link(name) is not None:
+            raise BackendError(
+                f"a link named {name} is there already, and not ours: remove it (`ip link delete dev {name}`) "
+                "or choose another name",
+                operation="prepare",
+            )
+        self._refuse_owned(host, parent)
+        prepare: list[Operation] = []
+        if config.family is Family.IPV4:
+            # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
+            prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1)
+            prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2)
+        prepare.append(AddMacvlan(name, parent.name, mac, INERT_MODE))
+        prepare += self._link_sysctls(host, parent, name)
+        prepare.append(SetLinkUp(name))
+        addresses = self._addresses(host, parent, name)
+        live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
+        if config.family is Family.IPV4:
+            removals = [RemoveAddress(name, operation.address) for operation in reversed(addresses)]
+            return Plan(config.virtual_mac, tuple(prepare), (*addresses, live), (inert, *removals), name)
+        # Turning IPv6 off takes the addresses away too, and not even a last MLD report gets out.
+        ipv6_off = f"net/ipv6/conf/{name}/disable_ipv6"
+        activate = (SetSysctl(ipv6_off, "0"), *addresses, live)
+        return Plan(config.virtual_mac, tuple(prepare), activate, (inert, SetSysctl(ipv6_off, "1")), name)
+
+    def _link_sysctls(self, host: Host, parent: Link, name: str) -> list[Operation]:
+        family = self.config.family
+        values = _SYSCTLS | _SYSCTLS_OF[family]
+        # What arrives for the virtual MAC is forwarded as if it had come in on the parent (RFC 9568 6.4.3).
+        forwarding = host.sysctl(f"net/ipv{family}/conf/{parent.name}/forwarding")
+        if forwarding is not None:
+            values[f"ipv{family}/{{}}/forwarding"] = forwarding
+        if host.sysctl("net/ipv6/conf/default/disable_ipv6") is None:  # a kernel without IPv6
+            values = {path: value for path, value in values.items() if path.startswith("ipv4")}
+        return [SetSysctl(f"net/{path.format('conf/' + name)}", value) for path, value in values.items()]
+
+    def _addresses(self, host: Host, parent: Link, name: str) -> list[AddAddress]:
+        """The virtual addresses; where the parent is in their subnet, the host's own traffic stays there."""
+        networks = {address.network for address in host.addresses(parent.name)}
+        return [
+            AddAddress(
+                name,
+                str(address),
+                prefix_route=address.network not in networks or address.ip.is_link_local,
+                source=address.version == Family.IPV4.value,
+            )
+            for address in self.config.addresses
+        ]
+
+    def _refuse_owned(self, host: Host, parent: Link) -> None:
+        owned = {address.ip for address in host.addresses(parent.name)}
+        for address in self.config.addresses:
+            if address.ip in owned:
+                raise BackendError(
+                    f"{address.ip} is an address of {parent.name} itself, which answers for it with its own MAC: "
+                    "remove it there, or use the MAC-swap backend",
+                    operation="prepare",
+                )

@@ -1,0 +1,153 @@
+"""A host in memory: for dry runs, simulations and tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
+from vrrplib.backends.plan import (
+    AddAddress,
+    AddMacvlan,
+    Claim,
+    DeleteLink,
+    Host,
+    Journal,
+    Link,
+    Operation,
+    RemoveAddress,
+    SetLinkUp,
+    SetMac,
+    SetMacvlanMode,
+    SetSysctl,
+)
+from vrrplib.errors import BackendError
+from vrrplib.wire.addresses import InterfaceLike, IPInterface, MacAddress, to_interface
+
+
+class MemoryJournal:
+    """A journal that lasts as long as its host."""
+
+    def __init__(self, host: MemoryHost, key: tuple[int, int, int]) -> None:
+        self.undo: list[Operation] = []
+        self._host = host
+        self._key = key
+
+    def record(self, undo: Sequence[Operation]) -> None:
+        self.undo.extend(undo)
+
+    def share(self, undo: Operation) -> None:
+        self._host.shared.setdefault(self._key[0], []).append(undo)
+
+    def mark(self) -> int:
+        return len(self.undo)
+
+    def rewind(self, mark: int) -> None:
+        del self.undo[mark:]
+
+    def finish(self, perform: Callable[[Sequence[Operation]], None]) -> None:
+        self._host.claims.pop(self._key, None)
+        index = self._key[0]
+        if all(other[0] != index for other in self._host.claims):
+            perform(self._host.shared.pop(index, [])[::-1])
+
+
+class MemoryHost:
+    """Interfaces, addresses and sysctls as values. What it does not know it reads from ``base``, which stays as is.
+
+    ``performed`` lists every operation that was done, in order.
+    """
+
+    def __init__(self, base: Host | None = None) -> None:
+        self.performed: list[Operation] = []
+        self.claims: dict[tuple[int, int, int], Claim] = {}
+        self.shared: dict[int, list[Operation]] = {}
+        self._base = base
+        self._links: dict[str, Link | None] = {}
+        self._addresses: dict[str, dict[IPInterface, None]] = {}
+        self._sysctls: dict[str, str] = {}
+
+    def add_interface(self, name: str, mac: str, addresses: Iterable[InterfaceLike] = ()) -> None:
+        """An interface that was there before."""
+        self._links[name] = Link(name, len(self._links) + 2, MacAddress(mac))
+        self._addresses[name] = dict.fromkeys(to_interface(address) for address in addresses)
+
+    def link(self, name: str) -> Link | None:
+        if name in self._links or self._base is None:
+            return self._links.get(name)
+        return self._base.link(name)
+
+    def addresses(self, name: str) -> tuple[IPInterface, ...]:
+        return tuple(self._known_addresses(name))
+
+    def sysctl(self, path: str) -> str | None:
+        if path in self._sysctls:
+            return self._sysctls[path]
+        parts = path.split("/")
+        if self._links.get(parts[3]) is None:
+            return None if self._base is None else self._base.sysctl(path)
+        if self._base is None:
+            return "0"
+        return self._base.sysctl("/".join([*parts[:3], "default", *parts[4:]]))  # what a new link begins with
+
+    def claim(self, claim: Claim) -> Journal:
+        key = (claim.index, claim.family, claim.vrid)
+        if key in self.claims:
+            raise BackendError(f"{claim.interface}: VRID {claim.vrid} is taken", operation="claim")
+        for other in self.claims.values():
+            if other.index == claim.index and (other.exclusive or claim.exclusive):
+                raise BackendError(f"{claim.interface}: one MAC has room for one VRID, and {other.vrid} is there")
+        self.claims[key] = claim
+        return MemoryJournal(self, key)
+
+    def perform(self, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            self._perform(operation)
+
+    def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
+        return functools.partial(self.perform, tuple(operations))
+
+    def _perform(self, operation: Operation) -> None:
+        match operation:
+            case AddMacvlan(name=name, mac=mac):
+                if self.link(name) is not None:
+                    raise BackendError(f"{operation.command}: File exists", operation=operation, errno=17)
+                self._links[name] = Link(name, 1000 + len(self._links), MacAddress(mac), "macvlan")
+                self._addresses[name] = {}
+            case DeleteLink(name=name, mac=mac):
+                link = self.link(name)
+                if link is None or link.mac != MacAddress(mac):
+                    return
+                self._links[name] = None
+                self._addresses[name] = {}
+                self._sysctls = {path: held for path, held in self._sysctls.items() if f"/{name}/" not in path}
+            case SetMac(name=name, mac=mac, expected=expected):
+                link = self._existing(name, operation)
+                if expected is not None and link.mac != MacAddress(expected):
+                    return
+                self._links[name] = dataclasses.replace(link, mac=MacAddress(mac))
+            case AddAddress(name=name):
+                self._existing(name, operation)
+                self._known_addresses(name)[operation.interface] = None
+            case RemoveAddress(name=name):
+                self._known_addresses(name).pop(operation.interface, None)
+            case SetSysctl(path=path, value=value, expected=expected):
+                held = self.sysctl(path)
+                if held is None or (expected is not None and held != expected):
+                    return
+                self._sysctls[path] = value
+            case SetMacvlanMode(name=name) | SetLinkUp(name=name):
+                self._existing(name, operation)
+        self.performed.append(operation)
+
+    def _existing(self, name: str, operation: Operation) -> Link:
+        link = self.link(name)
+        if link is None:
+            raise BackendError(f"{operation.command}: No such device", operation=operation, errno=19)
+        return link
+
+    def _known_addresses(self, name: str) -> dict[IPInterface, None]:
+        if name not in self._addresses:
+            held = () if self._base is None else self._base.addresses(name)
+            self._addresses[name] = dict.fromkeys(held)
+        return self._addresses[name]

@@ -1,0 +1,435 @@
+"""The kernel: :class:`NetlinkHost` does the operations of a plan by netlink and below /proc/sys.
+
+The only file that knows pyroute2, which makes and reads the messages; they go over one socket of ours, many in one
+system call, because a takeover must not wait for one answer after the other.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import pathlib
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv6Interface
+from typing import Any
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
+from vrrplib.backends.plan import (
+    AddAddress,
+    AddMacvlan,
+    Claim,
+    DeleteLink,
+    Link,
+    Operation,
+    RemoveAddress,
+    SetLinkUp,
+    SetMac,
+    SetMacvlanMode,
+    SetSysctl,
+)
+from vrrplib.errors import BackendError, ConfigError
+from vrrplib.namespaces import Namespace, run_in
+from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress, to_interface
+
+_REQUEST, _MULTI, _ACK, _DUMP, _CREATE, _EXCL, _REPLACE = 0x1, 0x2, 0x4, 0x300, 0x400, 0x200, 0x100
+_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
+_ERROR, _DONE = 2, 3
+_SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
+_SO_NETNS_COOKIE = 71
+_IFF_UP = 1
+_NODAD, _NOPREFIXROUTE = 0x02, 0x200
+_FOREVER = 0xFFFFFFFF
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+_MESSAGES_PER_CALL = 64  # their acknowledgements must fit into the socket's buffer
+_BUFFER = 1 << 16
+
+# What is already as the operation would have it: every one of them may be done again.
+_DONE_ALREADY: dict[type[Operation], tuple[int, ...]] = {
+    RemoveAddress: (errno.EADDRNOTAVAIL, errno.ENODEV),
+    DeleteLink: (errno.ENODEV,),
+}
+_HINTS = {
+    errno.EPERM: "this takes CAP_NET_ADMIN: run as root, or in a user namespace",
+    errno.EACCES: "this takes root",
+    errno.EROFS: "/proc/sys is read-only here, as in a container: mount it writable, or set the value outside",
+    errno.EADDRINUSE: "another link on this interface has that MAC: is another VRRP daemon running this VRID?",
+    errno.EOPNOTSUPP: "this kind of interface cannot",
+    errno.EBUSY: "the interface is a bond's or a bridge's port, or has an ipvlan: use the bond or bridge itself",
+}
+
+
+class NetlinkHost:
+    """The kernel's network in one namespace; raises BackendError only.
+
+    ``netns`` is the namespace, as for :func:`vrrplib.namespaces.run_in`; ``state_dir`` where the crash journal
+    lies. One socket, opened when it is first needed; one thread at a time.
+    """
+
+    def __init__(self, netns: Namespace = None, *, state_dir: str | os.PathLike[str] | None = None) -> None:
+        self._netns = netns
+        self._state_dir = state_directory(state_dir)
+        self._socket: _Socket | None = None
+
+    def link(self, name: str) -> Link | None:
+        message = _message(ifinfmsg, _GETLINK, 0, IFLA_IFNAME=name)
+        try:
+            replies = self._open().request(message)
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
+                return None
+            raise _failure(f"looking for {name}", error) from error
+        for reply in replies:
+            found = _decode(ifinfmsg, reply)
+            info = found.get_attr("IFLA_LINKINFO")
+            kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
+            return Link(name, found["index"], MacAddress(found.get_attr("IFLA_ADDRESS") or bytes(6)), kind)
+        return None
+
+    def addresses(self, name: str) -> tuple[IPInterface, ...]:
+        link = self.link(name)
+        if link is None:
+            return ()
+        try:
+            replies = self._open().request(_message(ifaddrmsg, _GETADDR, _DUMP))
+        except OSError as error:
+            raise _failure(f"listing the addresses of {name}", error) from error
+        found = [_decode(ifaddrmsg, reply) for reply in replies]
+        return tuple(
+            to_interface(f"{item.get_attr('IFA_LOCAL') or item.get_attr('IFA_ADDRESS')}/{item['prefixlen']}")
+            for item in found
+            if item["index"] == link.index
+        )
+
+    def sysctl(self, path: str) -> str | None:
+        try:
+            return run_in(self._netns, lambda: _sysctl_file(path).read_text().strip())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failure(f"reading {path}", error) from error
+
+    def claim(self, claim: Claim) -> FileJournal:
+        return self._store().claim(claim, self.perform)
+
+    def perform(self, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            self.batch((operation,))()
+
+    def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
+        indexes: dict[str, int] = {}
+        steps: list[Callable[[], None]] = []
+        messages: list[tuple[Operation, bytes]] = []
+
+        def flush() -> None:
+            if messages:
+                steps.append(functools.partial(self._send, tuple(messages)))
+                messages.clear()
+
+        for operation in operations:
+            if isinstance(operation, SetSysctl):
+                flush()
+                steps.append(functools.partial(self._write, operation))
+            elif self._is_due(operation):
+                messages.append((operation, self._encode(operation, indexes)))
+        flush()
+        return functools.partial(_call_all, tuple(steps))
+
+    def clean(self, interface: str | None = None, *, dry_run: bool = False) -> list[Leftover]:
+        """Undo what dead processes left; see :func:`cleanup`."""
+        return self._store().clean((lambda _: None) if dry_run else self.perform, interface, keep=dry_run)
+
+    def close(self) -> None:
+        """Close the socket; it opens again when it is needed."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    # -- netlink --
+
+    def _open(self) -> _Socket:
+        if self._socket is None:
+            self._socket = run_in(self._netns, _Socket)
+        return self._socket
+
+    def _is_due(self, operation: Operation) -> bool:
+        """Whether the link that an undo speaks of is still the one that it was recorded for."""
+        match operation:
+            case DeleteLink(name=name, mac=mac) | SetMac(name=name, expected=str(mac)):
+                link = self.link(name)
+                return link is not None and link.mac == MacAddress(mac)
+            case RemoveAddress(name=name):
+                return self.link(name) is not None
+            case _:
+                return True
+
+    def _encode(self, operation: Operation, indexes: dict[str, int]) -> bytes:
+        def index(name: str) -> int:
+            if name not in indexes:
+                link = self.link(name)
+                if link is None:
+                    raise _failure(operation.command, OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
+                indexes[name] = link.index
+            return indexes[name]
+
+        match operation:
+            case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode):
+                return _message(
+                    ifinfmsg,
+                    _NEWLINK,
+                    _ACK | _CREATE | _EXCL,
+                    IFLA_IFNAME=name,
+                    IFLA_LINK=index(parent),
+                    IFLA_ADDRESS=mac,
+                    IFLA_LINKINFO=_macvlan_info(mode),
+                )
+            case SetMacvlanMode(name=name, mode=mode):
+                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_LINKINFO=_macvlan_info(mode))
+            case DeleteLink(name=name):
+                return _message(ifinfmsg, _DELLINK, _ACK, index=index(name))
+            case SetLinkUp(name=name):
+                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=_IFF_UP, change=_IFF_UP)
+            case SetMac(name=name, mac=mac):
+                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_ADDRESS=mac)
+            case AddAddress(name=name):
+                return _address_message(_NEWADDR, _ACK | _CREATE | _REPLACE, index(name), operation)
+            case RemoveAddress(name=name):
+                return _address_message(_DELADDR, _ACK, index(name), operation)
+        raise ConfigError(f"operation must be one that netlink knows, not {operation!r}")
+
+    def _send(self, messages: tuple[tuple[Operation, bytes], ...]) -> None:
+        netlink = self._open()
+        for start in range(0, len(messages), _MESSAGES_PER_CALL):
+            part = messages[start : start + _MESSAGES_PER_CALL]
+            try:
+                answers = netlink.send([message for _, message in part])
+            except OSError as error:
+                raise _failure(part[0][0].command, error, part[0][0]) from error
+            for (operation, _), answer in zip(part, answers, strict=True):
+                if answer is not None and answer.errno not in _DONE_ALREADY.get(type(operation), ()):
+                    raise _failure(operation.command, answer, operation)
+
+    # -- /proc/sys --
+
+    def _write(self, operation: SetSysctl) -> None:
+        def work() -> None:
+            file = _sysctl_file(operation.path)
+            if operation.expected is not None and file.read_text().strip() != operation.expected:
+                return  # somebody has changed it since: it is theirs
+            file.write_text(operation.value)
+
+        try:
+            run_in(self._netns, work)
+        except FileNotFoundError as error:
+            if operation.expected is None:
+                raise _failure(operation.command, error, operation) from error
+        except OSError as error:
+            raise _failure(operation.command, error, operation) from error
+
+    def _store(self) -> JournalStore:
+        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot)
+
+
+class _Socket:
+    """A netlink socket, and the two ways of asking: for an answer, and for acknowledgements of many changes."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+        self._sequence = 0
+        try:
+            cookie = self._socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+            self.cookie = struct.unpack("=Q", cookie)[0]
+        except OSError:  # before Linux 5.14
+            self.cookie = os.stat("/proc/thread-self/ns/net").st_ino
+
+    def request(self, message: bytes) -> list[bytes]:
+        """The messages that answer one; raises OSError."""
+        self._sequence += 1
+        self._socket.send(_with_sequence(message, self._sequence))
+        answers: list[bytes] = []
+        while True:
+            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+                if sequence != self._sequence:
+                    continue
+                if kind == _ERROR:
+                    raise _os_error(body)
+                if kind == _DONE:
+                    return answers
+                answers.append(body)
+                if not flags & _MULTI:
+                    return answers
+
+    def send(self, messages: list[bytes]) -> list[OSError | None]:
+        """Have the kernel do all of ``messages``, in one call; for each of them None or what went wrong."""
+        first = self._sequence + 1
+        self._sequence += len(messages)
+        self._socket.send(b"".join(_with_sequence(message, first + at) for at, message in enumerate(messages)))
+        answers: dict[int, OSError | None] = {}
+        while len(answers) < len(messages):
+            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+                if kind == _ERROR and sequence >= first:
+                    failed = struct.unpack_from("=i", body, 16)[0] != 0
+                    answers[sequence] = _os_error(body, flags) if failed else None
+        return [answers[first + at] for at in range(len(messages))]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@functools.lru_cache(maxsize=64)
+def shared_host(netns: Namespace = None) -> NetlinkHost:
+    """The one host of a namespace for all backends that were given none: they share its socket."""
+    return NetlinkHost(netns)
+
+
+def primary_address(interface: str, family: Family, *, netns: Namespace = None) -> IPAddress:
+    """What advertisements are sent from: the first IPv4 address of an interface, or its IPv6 link-local one.
+
+    RFC 9568 1.7 and 5.1.2.1. BackendError if there is no such interface, or no such address.
+    """
+    family = Family(family)
+    for address in interface_addresses(interface, netns=netns):
+        if address.version == family.value and (family is Family.IPV4 or address.ip.is_link_local):
+            return address.ip
+    wanted = "IPv4" if family is Family.IPV4 else "IPv6 link-local"
+    raise BackendError(
+        f"{interface} has no {wanted} address of its own to send from: give it one (`ip address add`)",
+        operation="primary_address",
+    )
+
+
+def interface_addresses(interface: str, *, netns: Namespace = None) -> tuple[IPInterface, ...]:
+    """All addresses of an interface, in the kernel's order; BackendError if there is no such interface."""
+    host = NetlinkHost(netns)
+    try:
+        if host.link(interface) is None:
+            raise BackendError(
+                f"no interface is named {interface!r}: see `ip link`", operation="interface_addresses"
+            )
+        return host.addresses(interface)
+    finally:
+        host.close()
+
+
+def cleanup(
+    interface: str | None = None,
+    *,
+    netns: Namespace = None,
+    state_dir: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+) -> list[Leftover]:
+    """Give the host back after processes that died: what was undone (or with ``dry_run`` would be), by interface.
+
+    What belongs to processes that live is left alone. BackendError if some of it cannot be undone; the rest is.
+    """
+    host = NetlinkHost(netns, state_dir=state_dir)
+    try:
+        return host.clean(interface, dry_run=dry_run)
+    finally:
+        host.close()
+
+
+# -- messages --
+
+
+def _message(kind: type, number: int, request: int, /, **values: Any) -> bytes:
+    """A request as bytes: ``values`` in capitals are attributes, the others fields of the head."""
+    message = kind()
+    message["attrs"] = [(name, value) for name, value in values.items() if name.isupper()]
+    for name, value in values.items():
+        if not name.isupper():
+            message[name] = value
+    message["header"]["type"] = number
+    message["header"]["flags"] = request | _REQUEST
+    message.encode()
+    return bytes(message.data)
+
+
+def _macvlan_info(mode: str) -> dict[str, Any]:
+    data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}
+    return {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}
+
+
+def _address_message(number: int, flags: int, index: int, operation: AddAddress | RemoveAddress) -> bytes:
+    interface = operation.interface
+    is_ipv6 = isinstance(interface, IPv6Interface)
+    values: dict[str, Any] = {"IFA_LOCAL": str(interface.ip), "IFA_ADDRESS": str(interface.ip)}
+    if isinstance(operation, AddAddress):
+        # another router may have the address still, or again: detection would find it and give up
+        bits = (_NODAD if is_ipv6 else 0) | (0 if operation.prefix_route else _NOPREFIXROUTE)
+        if bits:
+            values["IFA_FLAGS"] = bits
+        if not operation.source:
+            values["IFA_CACHEINFO"] = {"ifa_preferred": 0, "ifa_valid": _FOREVER}
+    return _message(
+        ifaddrmsg,
+        number,
+        flags,
+        family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+        prefixlen=interface.network.prefixlen,
+        index=index,
+        **values,
+    )
+
+
+def _with_sequence(message: bytes, sequence: int) -> bytes:
+    return message[:8] + struct.pack("=I", sequence) + message[12:]
+
+
+def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Type, flags, sequence number and the whole bytes of each message."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size:
+            return
+        yield kind, flags, sequence, data[at : at + length]
+        at += (length + 3) & ~3
+
+
+def _decode(kind: type, data: bytes) -> Any:
+    message = kind(data)
+    message.decode()
+    return message
+
+
+def _os_error(data: bytes, flags: int = 0) -> OSError:
+    number = -struct.unpack_from("=i", data, 16)[0]
+    return OSError(number, os.strerror(number) + _kernel_words(data))
+
+
+def _kernel_words(data: bytes) -> str:
+    """The sentence that the kernel adds to some errors (NLMSGERR_ATTR_MSG)."""
+    at = 36  # behind the head, the number, and the head of the request
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4:
+            break
+        if kind == 1:
+            return f" ({data[at + 4 : at + length].rstrip(bytes(1)).decode(errors='replace')})"
+        at += (length + 3) & ~3
+    return ""
+
+
+def _sysctl_file(path: str) -> pathlib.Path:
+    return pathlib.Path("/proc/sys", path)
+
+
+def _call_all(steps: tuple[Callable[[], None], ...]) -> None:
+    for step in steps:
+        step()
+
+
+def _failure(doing: str, error: OSError, operation: Operation | None = None) -> BackendError:
+    hint = _HINTS.get(error.errno or 0)
+    message = f"{doing}: {error.strerror}" + (f"; {hint}" if hint else "")
+    return BackendError(message, operation=operation or doing, errno=error.errno)

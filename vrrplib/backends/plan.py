@@ -1,0 +1,441 @@
+"""What a backend does to a host, as values: operations, plans of them, and the host and journal that they need.
+
+A :class:`PlannedBackend` reads the host, plans, and hands operations to a :class:`Host`; each operation is recorded
+in a :class:`Journal` with the one that undoes it before it is done, so that a crash at any instant can be undone.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import importlib
+import json
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Protocol
+
+from vrrplib.backends.base import NetBackend
+from vrrplib.election.config import RouterConfig
+from vrrplib.errors import BackendError, ConfigError
+from vrrplib.namespaces import Namespace
+from vrrplib.wire.addresses import Family, IPInterface, MacAddress, to_interface
+
+
+class Operation(abc.ABC):
+    """One change of the host. ``command`` is the line of ip(8) or sysctl(8) that does the same."""
+
+    __slots__ = ()
+
+    @property
+    @abc.abstractmethod
+    def command(self) -> str:
+        """A line for a root shell."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The operation as JSON-able values; :func:`from_dict` takes it back."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        plain = {
+            name: value if isinstance(value, int) else str(value)
+            for name, value in fields.items()
+            if value is not None
+        }
+        return {"operation": type(self).__name__, **plain}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddMacvlan(Operation):
+    """Create a macvlan link, down, in ``mode``."""
+
+    name: str
+    parent: str
+    mac: str
+    mode: str
+
+    @property
+    def command(self) -> str:
+        return _line(
+            "ip link add link", self.parent, "name", self.name, "address", self.mac, "type macvlan mode", self.mode
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeleteLink(Operation):
+    """Remove a link, if it is there and has this MAC: one that somebody else made since is left alone."""
+
+    name: str
+    mac: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link delete dev", self.name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetMacvlanMode(Operation):
+    """``source`` with its empty list makes a macvlan inert, ``private`` and others make it live."""
+
+    name: str
+    mode: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "type macvlan mode", self.mode)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetLinkUp(Operation):
+    """Set a link administratively up."""
+
+    name: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "up")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetMac(Operation):
+    """Change an interface's MAC; with ``expected``, only if it is that one now."""
+
+    name: str
+    mac: str
+    expected: str | None = None
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "address", self.mac)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddAddress(Operation):
+    """Give an interface an address, without duplicate address detection.
+
+    ``prefix_route`` False keeps the kernel from routing the prefix to this interface, ``source`` False from
+    choosing the address as the source of what it sends by itself (IPv6: deprecated).
+    """
+
+    name: str
+    address: str
+    prefix_route: bool = True
+    source: bool = True
+
+    @property
+    def interface(self) -> IPInterface:
+        """``address``, parsed."""
+        return to_interface(self.address)
+
+    @property
+    def command(self) -> str:
+        words = ["ip address replace", self.address, "dev", self.name]
+        if self.interface.version == Family.IPV6.value:
+            words.append("nodad")
+        if not self.prefix_route:
+            words.append("noprefixroute")
+        if not self.source:
+            words.append("preferred_lft 0")
+        return _line(*words)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RemoveAddress(Operation):
+    """Take an address from an interface, if it is there."""
+
+    name: str
+    address: str
+
+    @property
+    def interface(self) -> IPInterface:
+        """``address``, parsed."""
+        return to_interface(self.address)
+
+    @property
+    def command(self) -> str:
+        return _line("ip address delete", self.address, "dev", self.name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetSysctl(Operation):
+    """Write a file below /proc/sys (``path`` begins with ``net/``); with ``expected``, only if it holds that now.
+
+    ``shared`` ones belong to all virtual routers on an interface: the last to go restores them.
+    """
+
+    path: str
+    value: str
+    expected: str | None = None
+    shared: bool = False
+
+    @property
+    def command(self) -> str:
+        # slashes: a dot in an interface's name is one of its letters then, and not a separator
+        return _line("sysctl -w", f"{self.path}={self.value}")
+
+
+_OPERATIONS: dict[str, type[Operation]] = {
+    kind.__name__: kind
+    for kind in (AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetMac, AddAddress, RemoveAddress, SetSysctl)
+}
+
+
+def from_dict(values: dict[str, Any]) -> Operation:
+    """The operation that ``to_dict`` wrote. KeyError or TypeError for what no version of it wrote."""
+    values = dict(values)
+    return _OPERATIONS[values.pop("operation")](**values)
+
+
+def _line(*words: str) -> str:
+    return " ".join(word if " " in word else shlex.quote(word) for word in words)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Link:
+    """What a plan needs to know of an interface."""
+
+    name: str
+    index: int
+    mac: MacAddress
+    kind: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """Who wants to be the only one for a virtual router on an interface, as the journal's head keeps it."""
+
+    interface: str
+    index: int
+    mac: str
+    family: int
+    vrid: int
+    exclusive: bool
+    backend: str
+
+
+class Journal(Protocol):
+    """The undo operations of one backend that must survive a crash, oldest first."""
+
+    def record(self, undo: Sequence[Operation]) -> None:
+        """Keep these too, before what they undo is done."""
+
+    def share(self, undo: Operation) -> None:
+        """Keep this for the last backend on the interface."""
+
+    def mark(self) -> int:
+        """Where the record ends now."""
+
+    def rewind(self, mark: int) -> None:
+        """Forget what was recorded since ``mark``: it has been undone."""
+
+    def finish(self, perform: Callable[[Sequence[Operation]], None]) -> None:
+        """All of ours is undone: undo what was shared if nobody else needs it, and give up the claim."""
+
+
+class Host(Protocol):
+    """A host that operations can be done to: the kernel (``netlink.NetlinkHost``) or one in memory."""
+
+    def link(self, name: str) -> Link | None:
+        """The interface of that name."""
+
+    def addresses(self, name: str) -> tuple[IPInterface, ...]:
+        """Its addresses."""
+
+    def sysctl(self, path: str) -> str | None:
+        """What a file below /proc/sys holds, stripped; None if it is not there."""
+
+    def claim(self, claim: Claim) -> Journal:
+        """Take a virtual router, undoing first what a dead process left; BackendError if a live one has it."""
+
+    def perform(self, operations: Sequence[Operation]) -> None:
+        """Do these, in order; BackendError at the first that fails."""
+
+    def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
+        """Get everything ready to do these when the result is called."""
+
+
+def undo_of(operation: Operation, host: Host) -> Operation | None:
+    """The operation that takes ``operation`` back on ``host`` as it is now; None if there is nothing to do."""
+    match operation:
+        case AddMacvlan(name=name, mac=mac):
+            return DeleteLink(name, mac)
+        case SetMac(name=name, mac=mac):
+            link = host.link(name)
+            return SetMac(name, str(link.mac), expected=mac) if link else None
+        case AddAddress(name=name, address=address):
+            return None if operation.interface in host.addresses(name) else RemoveAddress(name, address)
+        case SetSysctl(path=path, value=value, shared=shared):
+            old = host.sysctl(path)
+            return None if old in (None, value) else SetSysctl(path, str(old), expected=value, shared=shared)
+        case _:
+            return None  # of a link that its own undo removes
+
+
+def undo_all(host: Host, undo: Iterable[Operation]) -> None:
+    """Do all of ``undo``, newest first, whatever fails; the first BackendError is raised at the end."""
+    errors = []
+    for operation in reversed(tuple(undo)):
+        try:
+            host.perform((operation,))
+        except BackendError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What a backend will do. ``own_link`` is the link that ``prepare`` creates; its removal undoes all of it."""
+
+    mac: MacAddress
+    prepare: tuple[Operation, ...]
+    activate: tuple[Operation, ...]
+    deactivate: tuple[Operation, ...]
+    own_link: str | None = None
+
+
+class PlannedBackend(NetBackend):
+    """A NetBackend that is a plan. Subclasses say what to do in :meth:`plan`, from what they read of the host.
+
+    ``netns`` is the namespace to work in, ``host`` another Host than the kernel's (then ``netns`` has no meaning).
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, interface: str, config: RouterConfig, *, netns: Namespace = None, host: Host | None = None
+    ) -> None:
+        if not config.accept_mode:
+            raise ConfigError(f"accept_mode must be True: {type(self).__name__} cannot keep packets out")
+        self.interface = interface
+        self.config = config
+        self.netns = netns
+        self.host = host
+        self.active = False
+        self._touched = False  # by activate(), since the last deactivate() that went well
+        self._journal: Journal | None = None
+        self._undo: list[Operation] = []
+        self._mark = 0
+        self._own_link: str | None = None
+        self._activate: Callable[[], None] = _nothing
+        self._deactivate: tuple[Operation, ...] = ()
+
+    @abc.abstractmethod
+    def plan(self, host: Host, parent: Link) -> Plan:
+        """What to do on ``host``, whose interface is ``parent``; BackendError if it cannot be done there."""
+
+    def prepare(self) -> None:
+        if self._journal is not None:
+            return
+        host = self._host()
+        parent = host.link(self.interface)
+        if parent is None:
+            raise BackendError(f"no interface is named {self.interface!r}: see `ip link`", operation="prepare")
+        self._journal = host.claim(self._claim(parent))
+        try:
+            # read again: taking the claim may have undone what a dead process left
+            plan = self.plan(host, host.link(self.interface) or parent)
+            self.mac = plan.mac
+            self._own_link = plan.own_link
+            for operation in plan.prepare:
+                self._do(host, operation)
+            self._mark = self._journal.mark()
+            self._activate = host.batch(plan.activate)
+            self._deactivate = plan.deactivate
+        except BackendError:
+            self.close()
+            raise
+
+    def activate(self) -> None:
+        if self._journal is None:
+            raise BackendError(f"{self.interface}: prepare() comes before activate()", operation="activate")
+        if self.active:
+            return
+        self._touched = True
+        self._journal.record(tuple(reversed(self._deactivate)))
+        self._activate()
+        self.active = True
+
+    def deactivate(self) -> None:
+        if not self._touched or self._journal is None:
+            return
+        self.active = False
+        undo_all(self._host(), reversed(self._deactivate))
+        self._journal.rewind(self._mark)
+        self._touched = False
+
+    def close(self) -> None:
+        if self._journal is None:
+            return
+        host, journal = self._host(), self._journal
+        undo = [*self._undo, *reversed(self._deactivate)] if self._touched else self._undo
+        # If any of it fails, journal and claim stay: a later close or `vrrplib cleanup` tries again.
+        undo_all(host, undo)
+        journal.finish(host.perform)
+        self.active = self._touched = False
+        self._journal = None
+        self._undo = []
+
+    def _do(self, host: Host, operation: Operation) -> None:
+        assert self._journal is not None
+        undo = undo_of(operation, host) if self._needs_undo(operation) else None
+        if isinstance(undo, SetSysctl) and undo.shared:
+            self._journal.share(undo)
+        elif undo is not None:
+            self._journal.record((undo,))
+            self._undo.append(undo)
+        host.perform((operation,))
+
+    def _needs_undo(self, operation: Operation) -> bool:
+        if self._own_link is None or isinstance(operation, AddMacvlan):
+            return True
+        if isinstance(operation, SetSysctl):
+            return operation.path.split("/")[3] != self._own_link
+        return getattr(operation, "name", None) != self._own_link
+
+    def _claim(self, parent: Link) -> Claim:
+        return Claim(
+            interface=parent.name,
+            index=parent.index,
+            mac=str(parent.mac),
+            family=int(self.config.family),
+            vrid=self.config.vrid,
+            exclusive=self.exclusive,
+            backend=self.kind,
+        )
+
+    def _host(self) -> Host:
+        if self.host is None:
+            # the one upward import: the kernel is asked for only when there is no other host
+            netlink = importlib.import_module("vrrplib.backends.netlink")
+            host: Host = netlink.shared_host(self.netns)
+            self.host = host
+        return self.host
+
+
+def raise_sysctl(host: Host, path: str, least: int) -> tuple[SetSysctl, ...]:
+    """The operation that raises a shared sysctl to ``least``, if it is there and lower."""
+    value = host.sysctl(path)
+    if value is None or (value.lstrip("-").isdigit() and int(value) >= least):
+        return ()
+    return (SetSysctl(path, str(least), shared=True),)
+
+
+def encode_line(values: dict[str, Any]) -> bytes:
+    """One line of a journal."""
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def decode_lines(data: bytes) -> list[dict[str, Any]]:
+    """The lines of a journal; a last one that was torn is left out: what it would have undone was not begun."""
+    lines = []
+    for line in data.split(b"\n")[:-1]:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(values, dict):
+            break
+        lines.append(values)
+    return lines
+
+
+def _nothing() -> None:
+    pass
