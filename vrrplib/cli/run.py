@@ -95,11 +95,11 @@ def run(
 
     IPv4 and IPv6 are two virtual routers: run one process for each, as for each VRID.
     """
-    _end_quietly()
     if realtime is not None:
         require_int("realtime", realtime, 1, 99)
     fields = _fields(interface, options)
     _check(interface, BACKENDS[backend], fields)
+    _end_quietly()
     from vrrplib.backends.netlink import NetlinkHost  # noqa: PLC0415  # pyroute2 is slow to load
 
     host = NetlinkHost(state_dir=state_dir)
@@ -196,7 +196,7 @@ def _show_plan(output: Output, backend: Backend, interface: str, config: RouterC
 
 
 def _serve(output: Output, backend: Backend, interface: str, config: RouterConfig) -> None:
-    from vrrplib.drivers import blocking  # noqa: PLC0415  # pulls in sockets, which a dry run has no use for
+    from vrrplib.drivers.blocking import run as serve  # noqa: PLC0415  # a dry run has no use for these
     from vrrplib.transports.packet import PacketTransport  # noqa: PLC0415
 
     transport = PacketTransport(interface)
@@ -214,7 +214,7 @@ def _serve(output: Output, backend: Backend, interface: str, config: RouterConfi
             source=str(config.primary_address),
             virtual_mac=str(config.virtual_mac),
         )
-        blocking.run([node], notify=_Notify(output))
+        serve([node], notify=_Notify(output))
     finally:
         transport.close()
 
