@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from typing import assert_never
@@ -20,10 +21,10 @@ from vrrplib.election.actions import (
     SendAdvertisement,
     Warned,
 )
-from vrrplib.election.events import ConfigChanged, Event, Shutdown, Startup, TimerExpired
+from vrrplib.election.events import Event, Shutdown, Startup, TimerExpired
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason, State
-from vrrplib.errors import BackendError, ConfigError, Problem
+from vrrplib.errors import BackendError, ConfigError
 from vrrplib.transports.base import Transport
 from vrrplib.wire.addresses import Family, MacAddress
 from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
@@ -69,7 +70,7 @@ class _Member:
     frame: bytes = b""
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
-    reported: dict[tuple[type[Report], Problem], tuple[float, int]] = dataclasses.field(default_factory=dict)
+    reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
 
 
 class Node:
@@ -87,11 +88,12 @@ class Node:
         self._members: dict[tuple[Family, int], _Member] = {}
         self._started = False
         self._drained = True
+        self._parent_down = False
 
     @property
     def routers(self) -> tuple[Router, ...]:
         """The Routers, in the order in which they were added."""
-        return tuple(member.router for member in self._members.values())
+        return tuple(member.router for member in tuple(self._members.values()))  # a copy: other threads may ask
 
     def add(self, router: Router, backend: NetBackend) -> None:
         """Add a Router before :meth:`start`; ConfigError for a second one of its family and VRID.
@@ -128,7 +130,7 @@ class Node:
             return -math.inf  # frames wait: now
         times = [member.router.deadline for member in self._members.values()]
         times += [member.retry_at for member in self._members.values()]
-        return min((time for time in times if time is not None), default=None)
+        return min((time for time in times if time is not None and time < math.inf), default=None)
 
     @property
     def filenos(self) -> tuple[int, ...]:
@@ -138,7 +140,7 @@ class Node:
 
     def start(self, now: float) -> tuple[Notice, ...]:
         """Prepare every backend and start every Router; the first BackendError, after all was given back."""
-        NetBackend.prepare_all([member.backend for member in self._members.values()])
+        self._prepare()
         self._started = True
         notices: list[Notice] = []
         for member in self._members.values():
@@ -168,9 +170,13 @@ class Node:
         notices: list[Notice] = []
         for member in self._members.values():  # all resign before the first link is removed, which takes long
             self._end(member, now, notices)
-        for member in self._members.values():
-            self._close(member, now, notices)
-        self._started = False
+        for kind, members in self._kinds().items():
+            try:
+                kind.close_all([member.backend for member in members])
+            except BackendError:
+                for member in members:  # once more, to say which
+                    self._close(member, now, notices)
+        self._started, self._drained = False, True
         return tuple(notices)
 
     def handle(self, router: Router, event: Event, now: float) -> tuple[Notice, ...]:
@@ -206,7 +212,7 @@ class Node:
     # -- actions out --
 
     def _handle(self, member: _Member, event: Event, now: float, notices: list[Notice]) -> None:
-        if isinstance(event, Startup | Shutdown | ConfigChanged):
+        if isinstance(event, Startup | Shutdown):
             member.retry_at = None
         self._perform(member, member.router.handle(event, now), now, notices)
 
@@ -249,18 +255,49 @@ class Node:
 
     # -- the host --
 
+    def _prepare(self) -> None:
+        """Prepare all backends, those of one kind together, or none of them."""
+        prepared: list[tuple[type[NetBackend], list[NetBackend]]] = []
+        for kind, members in self._kinds().items():
+            backends = [member.backend for member in members]
+            try:
+                kind.prepare_all(backends)
+            except BackendError:
+                for earlier, done in prepared:
+                    with contextlib.suppress(BackendError):  # the first error is the one that is raised
+                        earlier.close_all(done)
+                raise
+            prepared.append((kind, backends))
+
+    def _kinds(self) -> dict[type[NetBackend], list[_Member]]:
+        """The members by the kind of their backends, which may be quicker with many at once."""
+        kinds: dict[type[NetBackend], list[_Member]] = {}
+        for member in self._members.values():
+            kinds.setdefault(type(member.backend), []).append(member)
+        return kinds
+
     def _host_changed(self, change: HostChange, now: float, notices: list[Notice]) -> None:
+        if change.kind in (HostChangeKind.PARENT_DOWN, HostChangeKind.PARENT_UP):
+            self._parent_down = change.kind is HostChangeKind.PARENT_DOWN
         for member in self._members.values():
             if change.kind is HostChangeKind.PARENT_UP:
                 if member.retry_at is not None:
+                    member.retry_after = FIRST_RETRY
                     self._retry(member, now, notices)
-            elif member.router.state is not State.INITIALIZE:
+            elif member.router.state is State.INITIALIZE:
+                if member.retry_at is not None and self._parent_down:
+                    member.retry_at = math.inf
+            else:
                 self._report(member, HostFailed(str(change.kind), change.message), now, notices)
                 self._lose_host(member, now, notices)
 
     def _lose_host(self, member: _Member, now: float, notices: list[Notice]) -> None:
         self._handle(member, Shutdown(Reason.HOST, resign=False), now, notices)
-        member.retry_at = now + member.retry_after
+        self._retry_later(member, now)
+
+    def _retry_later(self, member: _Member, now: float) -> None:
+        # Without its parent a virtual router would become Active and be heard by nobody: wait for PARENT_UP.
+        member.retry_at = math.inf if self._parent_down else now + member.retry_after
         member.retry_after = min(2 * member.retry_after, LAST_RETRY)
 
     def _retry(self, member: _Member, now: float, notices: list[Notice]) -> None:
@@ -269,8 +306,7 @@ class Node:
             member.backend.prepare()
         except BackendError as error:
             self._report(member, HostFailed("prepare", str(error), error.errno), now, notices)
-            member.retry_at = now + member.retry_after
-            member.retry_after = min(2 * member.retry_after, LAST_RETRY)
+            self._retry_later(member, now)
             return
         self._handle(member, Startup(), now, notices)
 
@@ -287,8 +323,8 @@ class Node:
 
     def _report(self, member: _Member, report: Report, now: float, notices: list[Notice]) -> None:
         suppressed = 0
-        if isinstance(report, Discarded | Warned):
-            key = (type(report), report.reason)
+        key = _frequent(report)
+        if key is not None:
             last, suppressed = member.reported.get(key, (-math.inf, 0))
             if now < last + REPORT_SPACING:
                 member.reported[key] = (last, suppressed + 1)
@@ -302,6 +338,16 @@ class Node:
         if member is None or member.router is not router:
             raise ConfigError(f"router must have been added to this Node, not {router!r}")
         return member
+
+
+def _frequent(report: Report) -> tuple[object, ...] | None:
+    """For a report that can come with every message: what it is counted with. None: always worth telling."""
+    match report:
+        case Discarded() | Warned():
+            return type(report), report.reason
+        case HostFailed(doing="sendadvertisement" | "announce"):
+            return report.doing, report.errno
+    return None
 
 
 def _failure(effect: Effect, error: BackendError) -> HostFailed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import enum
 from collections.abc import Iterable
@@ -69,7 +70,8 @@ class NetBackend(abc.ABC):
                 done.append(backend)
                 backend.prepare()
         except BackendError:
-            cls.close_all(done)
+            with contextlib.suppress(BackendError):  # the first error is the one that is raised
+                cls.close_all(done)
             raise
 
     @classmethod
