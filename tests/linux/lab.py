@@ -566,14 +566,14 @@ class Capture:
     BUFFER = 16 << 20
 
     def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+        self.lab = lab
         self._frames: list[Frame] = []
         self._stopped = threading.Event()
         self._sockets: dict[socket.socket, str] = {}
         self._thread = threading.Thread(target=self._read, name="lab capture", daemon=True)
 
     def __enter__(self) -> Capture:
-        self._lab.switch.call(self._open)
+        self.lab.switch.call(self._open)
         self._thread.start()
         return self
 
@@ -584,7 +584,7 @@ class Capture:
             packets.close()
 
     def _open(self) -> None:
-        for host in self._lab.hosts.values():
+        for host in self.lab.hosts.values():
             packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             packets.setblocking(False)
             packets.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
