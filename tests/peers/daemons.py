@@ -77,6 +77,9 @@ class Daemon(abc.ABC):
     #: The resolution of its timers, in seconds.
     resolution: ClassVar[float] = 0.0
 
+    #: Its first advert after it became Active does not reach the wire.
+    loses_first_advert: bool = False
+
     def __init__(self, host: Host, settings: Settings) -> None:
         self.host = host
         self.settings = settings
@@ -207,6 +210,7 @@ class Frr(Daemon):
 
     def __init__(self, host: Host, settings: Settings) -> None:
         super().__init__(host, settings)
+        self.loses_first_advert = settings.family == 6  # its macvlan has no carrier yet
         shutil.chown(self.directory, "frr", "frr")
         self.macvlan = f"vrrp{settings.family}-2-{settings.vrid}"
         host.ip("link", "add", self.macvlan, "link", "eth0", "address", settings.virtual_mac,
