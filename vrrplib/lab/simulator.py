@@ -73,8 +73,8 @@ class SimulatedNode:
 
     @property
     def state(self) -> State:
-        """The state of ``router``."""
-        return self.router.state
+        """The state of ``router``; Initialize while nothing runs."""
+        return self.router.state if self.alive else State.INITIALIZE
 
     def boot(self, switch: Switch, now: float) -> tuple[Notice, ...]:
         """Begin anew, with new Routers and backends."""
@@ -276,7 +276,8 @@ class Simulation:
         """It goes on: reads what waited, then looks at its timers."""
         self._note(node, "resumed")
         node.paused = False
-        self._tell(node, node.node.step(self.now))
+        if node.alive:
+            self._tell(node, node.node.step(self.now))
 
     def handle(self, node: SimulatedNode, event: Event, router: Router | None = None) -> None:
         """Give ``event`` to a Router of ``node``, by default its first."""
