@@ -50,7 +50,7 @@ class FileJournal:
     def record(self, undo: Sequence[Operation]) -> None:
         lines = b"".join(encode_line(operation.to_dict()) for operation in undo)
         with _explained(self._path):
-            os.write(self._descriptor, lines)
+            _append(self._descriptor, lines)
 
     def share(self, undo: Operation) -> None:
         self._store.share(self._claim, undo)
@@ -91,34 +91,46 @@ class JournalStore:
             with _explained(path):
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.write(descriptor, encode_line(self._head(claim)))
+                _begin(path, descriptor, encode_line(self._head(claim)))
         return FileJournal(self, claim, path, descriptor)
 
     def clean(self, perform: Perform, interface: str | None = None, *, keep: bool = False) -> list[Leftover]:
         """Undo what dead processes left (on one interface), and tell; with ``keep`` only tell.
 
-        BackendError if some of it cannot be undone; its journal stays, for another try.
+        BackendError if some of it cannot be undone; the rest is, and its journal stays, for another try.
         """
         if not self.directory.is_dir():
             return []
-        done = []
+        done: list[Leftover] = []
+        errors: list[BackendError] = []
         with self.locked():
-            for index in sorted({int(path.name.split("-")[0]) for path in self.directory.glob("*-*")}):
-                dead = list(self._dead(index, interface))
-                for leftover in dead:
-                    if not keep:
-                        _undo(leftover, perform)
+            indexes = {path.name.split("-")[0] for path in self.directory.glob("*-*")}
+            for index in sorted(int(index) for index in indexes if index.isdecimal()):
+                gone = []
+                for leftover in list(self._dead(index, interface)):
+                    try:
+                        if not keep:
+                            _undo(leftover, perform)
+                    except BackendError as error:
+                        errors.append(error)
+                        continue
+                    gone.append(leftover.path)
                     done.append(Leftover(leftover.interface, leftover.operations[::-1]))
-                done += self.undo_shared(index, perform, gone=[leftover.path for leftover in dead], keep=keep)
+                done += self.undo_shared(index, perform, gone=gone, keep=keep)
+        if errors:
+            raise errors[0]
         return done
 
     def share(self, claim: Claim, undo: Operation) -> None:
         """Keep ``undo`` for the last virtual router on the interface."""
         path = self._shared_path(claim.index)
         with self.locked(), _explained(path):
-            head = b"" if path.exists() else encode_line(self._head(claim))
-            with open(path, "ab") as shared:
-                shared.write(head + encode_line(undo.to_dict()))
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                head = b"" if os.fstat(descriptor).st_size else encode_line(self._head(claim))
+                _append(descriptor, head + encode_line(undo.to_dict()))
+            finally:
+                os.close(descriptor)
 
     def undo_shared(
         self, index: int, perform: Perform, *, gone: Collection[pathlib.Path] = (), keep: bool = False
@@ -130,7 +142,7 @@ class JournalStore:
         head, *lines = decode_lines(path.read_bytes()) or [{}]
         undo = _operations(lines)[::-1] if self._is_ours(head) else ()
         if not keep:
-            perform(undo)
+            _perform_all(undo, perform)
             path.unlink(missing_ok=True)
         return [Leftover(str(head.get("interface")), undo)] if undo else []
 
@@ -198,6 +210,27 @@ class JournalStore:
                 )
 
 
+def _append(descriptor: int, lines: bytes) -> None:
+    """All of ``lines`` or, on a full disk, none of them: what comes after a torn line could not be read."""
+    size = os.fstat(descriptor).st_size
+    try:
+        written = 0
+        while written < len(lines):
+            written += os.write(descriptor, lines[written:])  # writes less before it fails
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def _begin(path: pathlib.Path, descriptor: int, head: bytes) -> None:
+    try:
+        _append(descriptor, head)
+    except OSError:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+        raise
+
+
 def _is_at(descriptor: int, path: pathlib.Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
@@ -212,16 +245,21 @@ class _Dead:
 
 
 def _undo(dead: _Dead, perform: Perform) -> None:
-    """Newest first, whatever fails; the journal goes only when all of it is undone."""
+    """Newest first; the journal goes only when all of it is undone."""
+    _perform_all(dead.operations[::-1], perform)
+    dead.path.unlink(missing_ok=True)
+
+
+def _perform_all(operations: Sequence[Operation], perform: Perform) -> None:
+    """Each of them, whatever fails; the first BackendError is raised at the end."""
     errors = []
-    for operation in reversed(dead.operations):
+    for operation in operations:
         try:
             perform((operation,))
         except BackendError as error:
             errors.append(error)
     if errors:
         raise errors[0]
-    dead.path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
