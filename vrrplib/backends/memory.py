@@ -46,10 +46,11 @@ class MemoryJournal:
         del self.undo[mark:]
 
     def finish(self, perform: Callable[[Sequence[Operation]], None]) -> None:
-        self._host.claims.pop(self._key, None)
         index = self._key[0]
-        if all(other[0] != index for other in self._host.claims):
-            perform(self._host.shared.pop(index, [])[::-1])
+        if all(other[0] != index for other in self._host.claims if other != self._key):
+            perform(self._host.shared.get(index, [])[::-1])
+            self._host.shared.pop(index, None)
+        self._host.claims.pop(self._key, None)  # last: if any of it fails, it is ours to try again
 
 
 class MemoryHost:
@@ -71,6 +72,10 @@ class MemoryHost:
         """An interface that was there before."""
         self._links[name] = Link(name, len(self._links) + 2, MacAddress(mac))
         self._addresses[name] = dict.fromkeys(to_interface(address) for address in addresses)
+
+    def add_sysctl(self, path: str, value: str) -> None:
+        """A value below /proc/sys that was there before; those of an interface that were not added are 0."""
+        self._sysctls[path] = value
 
     def link(self, name: str) -> Link | None:
         if name in self._links or self._base is None:

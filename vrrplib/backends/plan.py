@@ -7,6 +7,7 @@ in a :class:`Journal` with the one that undoes it before it is done, so that a c
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -309,6 +310,7 @@ class PlannedBackend(NetBackend):
         self.netns = netns
         self.host = host
         self.active = False
+        self._prepared = False
         self._touched = False  # by activate(), since the last deactivate() that went well
         self._journal: Journal | None = None
         self._undo: list[Operation] = []
@@ -322,8 +324,9 @@ class PlannedBackend(NetBackend):
         """What to do on ``host``, whose interface is ``parent``; BackendError if it cannot be done there."""
 
     def prepare(self) -> None:
-        if self._journal is not None:
+        if self._prepared:
             return
+        self.close()  # what an earlier prepare() or close() that failed has left
         host = self._host()
         parent = host.link(self.interface)
         if parent is None:
@@ -339,12 +342,14 @@ class PlannedBackend(NetBackend):
             self._mark = self._journal.mark()
             self._activate = host.batch(plan.activate)
             self._deactivate = plan.deactivate
-        except BackendError:
-            self.close()
+            self._prepared = True
+        except BaseException:  # Ctrl-C too
+            with contextlib.suppress(BackendError):  # the first error says why; the next close() tries again
+                self.close()
             raise
 
     def activate(self) -> None:
-        if self._journal is None:
+        if self._journal is None or not self._prepared:
             raise BackendError(f"{self.interface}: prepare() comes before activate()", operation="activate")
         if self.active:
             return
@@ -365,6 +370,7 @@ class PlannedBackend(NetBackend):
         if self._journal is None:
             return
         host, journal = self._host(), self._journal
+        self._prepared = False
         undo = [*self._undo, *reversed(self._deactivate)] if self._touched else self._undo
         # If any of it fails, journal and claim stay: a later close or `vrrplib cleanup` tries again.
         undo_all(host, undo)
