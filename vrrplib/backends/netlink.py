@@ -46,6 +46,11 @@ _IFF_UP = 1
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _FOREVER = 0xFFFFFFFF
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+_NEWNEIGH, _GETNEIGH = 28, 30
+_STATIC_STATES = 0x40 | 0x80  # NUD_NOARP, NUD_PERMANENT
+_PROXY, _UNICAST = 0x08, 1
+_NEIGHBOURS = _HEADER.pack(_HEADER.size + _NEIGHBOUR.size, _GETNEIGH, _REQUEST | _DUMP, 0, 0) + bytes(_NEIGHBOUR.size)
 _MESSAGES_PER_CALL = 64  # their acknowledgements must fit into the socket's buffer
 _BUFFER = 1 << 16
 
@@ -135,6 +140,10 @@ class NetlinkHost:
             if isinstance(operation, SetSysctl):
                 flush()
                 steps.append(functools.partial(self._write, operation))
+            elif isinstance(operation, SetMac) and self._is_due(operation):
+                flush()
+                message = self._encode(operation, indexes)
+                steps.append(functools.partial(self._set_mac, operation, message, indexes[operation.name]))
             elif self._is_due(operation):
                 messages.append((operation, self._encode(operation, indexes)))
         flush()
@@ -213,6 +222,18 @@ class NetlinkHost:
             for (operation, _), answer in zip(part, answers, strict=True):
                 if answer is not None and answer.errno not in _DONE_ALREADY.get(type(operation), ()):
                     raise _failure(operation.command, answer, operation)
+
+    def _set_mac(self, operation: SetMac, message: bytes, index: int) -> None:
+        """With the MAC the kernel throws away all neighbours of an interface, also those that the operator made.
+
+        These follow in the same call (the first 63 do), which not even SIGKILL ends half way: no journal needs them.
+        """
+        try:
+            neighbours = self._open().request(_NEIGHBOURS)
+        except OSError as error:
+            raise _failure(operation.command, error, operation) from error
+        kept = [_neighbour_again(found) for found in neighbours if _is_static(found, index)]
+        self._send(((operation, message), *((operation, again) for again in kept)))
 
     # -- /proc/sys --
 
@@ -379,6 +400,17 @@ def _address_message(number: int, flags: int, index: int, operation: AddAddress 
         index=index,
         **values,
     )
+
+
+def _is_static(neighbour: bytes, index: int) -> bool:
+    _, its_index, state, flags, kind = _NEIGHBOUR.unpack_from(neighbour, _HEADER.size)
+    return its_index == index and bool(state & _STATIC_STATES) and kind == _UNICAST and not flags & _PROXY
+
+
+def _neighbour_again(neighbour: bytes) -> bytes:
+    """The message that makes what a dump told; the kernel takes its attributes as it gave them."""
+    flags = _REQUEST | _ACK | _CREATE | _REPLACE
+    return _HEADER.pack(len(neighbour), _NEWNEIGH, flags, 0, 0) + neighbour[_HEADER.size :]
 
 
 def _with_sequence(message: bytes, sequence: int) -> bytes:
