@@ -289,9 +289,7 @@ def watch():
     watch.close()
 
 
-@pytest.mark.parametrize(
-    "kind", [HostChangeKind.LINK_LOST, HostChangeKind.ADDRESS_LOST, HostChangeKind.PARENT_DOWN]
-)
+@pytest.mark.parametrize("kind", sorted(set(HostChangeKind) - {HostChangeKind.PARENT_UP}))
 def test_a_host_lost_while_active_is_left_without_resigning(watch, kind):
     rig = active(watch=watch)
     watch.add(kind, "eth0 went away")
@@ -471,6 +469,13 @@ def ip_frame(payload: bytes, protocol: int = 112, ttl: int = 255) -> bytes:
     return bytes(head) + payload
 
 
+def flipped(bit: int) -> bytes:
+    """An advert that would win, with one bit of its message wrong."""
+    frame = bytearray(rival_frame(200))
+    frame[34 + bit // 8] ^= 1 << bit % 8
+    return bytes(frame)
+
+
 GARBAGE = st.one_of(
     st.binary(max_size=200),
     st.builds(ip_frame, st.binary(max_size=120), st.sampled_from([112, 51]), st.sampled_from([255, 254, 0])),
@@ -478,14 +483,7 @@ GARBAGE = st.one_of(
     st.just(ip_frame(CARP)),
     st.builds(lambda ttl: rival_frame(255, ttl=ttl), st.integers(0, 254)),
     st.builds(lambda vrid: rival_frame(255, vrid=vrid), st.integers(2, 255)),
-    # one bit wrong somewhere in the message: RFC 1071 finds each of them
-    st.builds(
-        lambda frame, bit: (
-            frame[: 34 + bit // 8] + bytes([frame[34 + bit // 8] ^ 1 << bit % 8]) + frame[35 + bit // 8 :]
-        ),
-        st.just(rival_frame(200)),
-        st.integers(16, 8 * (len(GOOD) - 34) - 1),
-    ),
+    st.integers(0, 8 * (len(GOOD) - 34) - 1).map(flipped),  # RFC 1071 finds each single bit
 )
 
 

@@ -119,6 +119,12 @@ def _open(interface: str) -> _Opened:
             # Protocol 0 receives nothing: no frame is queued before the filter is there.
             packets = opened.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
             packets.setblocking(False)
+            packets.bind((interface, 0))
+            _, _, _, hardware, mac = packets.getsockname()
+            if hardware not in (_ETHERNET, _LOOPBACK):
+                raise BackendError(
+                    f"{interface} is no Ethernet interface (ARPHRD type {hardware})", operation="open"
+                )
             _attach_filter(packets)
             packets.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             _join_in_the_card(packets, index)
@@ -127,9 +133,6 @@ def _open(interface: str) -> _Opened:
             raise BackendError(
                 f"{interface}: cannot open a packet socket: {_explain(error)}", operation="open", errno=error.errno
             ) from error
-        _, _, _, hardware, mac = packets.getsockname()
-        if hardware not in (_ETHERNET, _LOOPBACK):
-            raise BackendError(f"{interface} is no Ethernet interface (ARPHRD type {hardware})", operation="open")
         joined = tuple(opened.enter_context(member) for member in _join_by_report(index))
         opened.pop_all()
     return _Opened(packets, joined, MacAddress(mac))
