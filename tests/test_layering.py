@@ -71,7 +71,7 @@ DEBTS = {
     "order": {
         "backends.dryrun": "a second upward import of backends.netlink: plan could hand out the host for both"
     },
-    "pyroute2": {"cli.demo_lan": "the command line catches pyroute2's errors: netlink could turn them into ours"},
+    "pyroute2": {},
     "length": {
         "backends.netlink": "no reason given for more than 400 lines",
         "backends.plan": "no reason given for more than 400 lines",

@@ -10,6 +10,7 @@ from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.memory import MemoryHost
 from vrrplib.cli.demo_lan import DemoLan, Pinger, RouterProcess, end_on_sigterm
+from vrrplib.cli.demo_links import NotHereError
 from vrrplib.cli.output import Output, json_option
 from vrrplib.cli.simulate import show_happening
 from vrrplib.election.config import RouterConfig
@@ -45,7 +46,7 @@ def demo(*, interval: float, simulated: bool, as_json: bool) -> None:
         return
     try:
         _real(output, interval)
-    except BackendError as error:
+    except NotHereError as error:
         reason = f"no real LAN here ({error}): this is the simulated one, with the dry-run backend"
         output.event("fallback", f"\n{reason}", reason=str(error), style="yellow")
         _simulated(output, interval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import functools
 import itertools
 import json
 import os
@@ -17,18 +17,25 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vrrplib.cli.demo_links import (
+    NotHereError,
+    add_address,
+    add_bridge,
+    add_veth,
+    get_the_right,
+    new_namespace,
+    set_link,
+)
 from vrrplib.errors import BackendError
 from vrrplib.namespaces import run_in
 from vrrplib.transports.packet import PacketTransport
 from vrrplib.wire.checksum import internet_checksum
 from vrrplib.wire.frames import parse
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _ECHO_REQUEST, _ECHO_REPLY = 8, 0
 _ECHO = struct.Struct("!BBHHH")  # RFC 792: type, code, checksum, identifier, sequence number
 
@@ -45,7 +52,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 class DemoLan:
     """Hosts on a bridge; a context manager that kills what it started, and keeps no name, process or file.
 
-    ``hosts`` gives the IPv4 address, with its length, of each. BackendError when the kernel refuses.
+    ``hosts`` gives the IPv4 address, with its length, of each. NotHereError when the kernel refuses.
     """
 
     def __init__(self, hosts: dict[str, str]) -> None:
@@ -56,16 +63,15 @@ class DemoLan:
 
     def __enter__(self) -> Self:
         with self._stack:
-            _become_root()
+            get_the_right()
             for name in ("", *self.hosts):  # "" is the switch's
-                self.namespaces[name] = descriptor = _new_namespace()
+                self.namespaces[name] = descriptor = new_namespace()
                 self._stack.callback(os.close, descriptor)
             self.directory = tempfile.mkdtemp(prefix=f"vrrplib-demo-{os.getpid()}-")
             self._stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
-            _explained("making the bridge", lambda: run_in(self.namespaces[""], self._make_switch))
+            run_in(self.namespaces[""], self._make_switch)
             for name, address in self.hosts.items():
-                configure = _configurator(address)
-                _explained(f"giving {name} its address", lambda: run_in(self.namespaces[name], configure))  # noqa: B023
+                run_in(self.namespaces[name], functools.partial(_configure, address))
             self._stack.callback(self._kill_all)  # first to go
             self._stack = self._stack.pop_all()
         return self
@@ -85,12 +91,7 @@ class DemoLan:
 
     def unplug(self, host: str) -> None:
         """Take the link of a host away."""
-
-        def down() -> None:
-            with _routes() as routes:
-                routes.link("set", index=routes.link_lookup(ifname=_port(host))[0], state="down")
-
-        run_in(self.namespaces[""], down)
+        run_in(self.namespaces[""], lambda: set_link(_port(host), up=False))
 
     def neighbour(self, host: str, address: str) -> str | None:
         """The MAC that a host's ARP cache holds for an address."""
@@ -103,15 +104,11 @@ class DemoLan:
         return None
 
     def _make_switch(self) -> None:
-        with _routes() as routes:
-            routes.link("add", ifname="br0", kind="bridge")
-            bridge = routes.link_lookup(ifname="br0")[0]
-            routes.link("set", index=bridge, state="up")
-            for host in self.hosts:
-                peer = {"ifname": "eth0", "net_ns_fd": self.namespaces[host]}
-                routes.link("add", ifname=_port(host), kind="veth", peer=peer)
-                port = routes.link_lookup(ifname=_port(host))[0]
-                routes.link("set", index=port, master=bridge, state="up")
+        add_bridge("br0")
+        set_link("br0", up=True)
+        for host in self.hosts:
+            add_veth(_port(host), "eth0", self.namespaces[host])
+            set_link(_port(host), up=True, master="br0")
 
     def _kill_all(self) -> None:
         for process in self.processes:
@@ -150,7 +147,8 @@ class RouterProcess:
                 return changes[-1]
         if self._process.poll() is not None:
             assert self._process.stderr is not None
-            raise BackendError(f"{self.host}: {self._process.stderr.read().strip() or 'vrrplib run ended'}")
+            words = f"{self.host}: {self._process.stderr.read().strip() or 'vrrplib run ended'}"
+            raise BackendError(words) if changes else NotHereError(words)
         raise BackendError(f"{self.host} did not become {state} within {timeout:g} s")
 
     def kill(self) -> None:
@@ -265,70 +263,10 @@ class Pinger:
                 self.advertisements.append((now, str(datagram.source), datagram.payload[2]))
 
 
-def _become_root() -> None:
-    """Who is not root may be it in a user namespace, where the kernel allows that."""
-    uid, gid = os.geteuid(), os.getegid()
-    if uid == 0:
-        return
-    _libc("making a user namespace", "unshare", _CLONE_NEWUSER)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-
-
-def _new_namespace() -> int:
-    """A descriptor of a new network namespace, which nobody is in: it lives as long as the descriptor."""
-    made: list[int] = []
-    errors: list[BackendError] = []
-
-    def make() -> None:
-        try:
-            _libc("making a network namespace", "unshare", _CLONE_NEWNET)
-            made.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-        except BackendError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=make)  # unshare(2) moves the thread that calls it, and that one ends
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return made[0]
-
-
-def _libc(doing: str, function: str, flag: int) -> None:
-    if getattr(ctypes.CDLL(None, use_errno=True), function)(flag):
-        number = ctypes.get_errno()
-        raise BackendError(f"{doing}: {os.strerror(number)}", operation=function, errno=number)
-
-
-def _explained(doing: str, act: Callable[[], None]) -> None:
-    """pyroute2's errors as ours: a kernel without bridges or veth pairs is one that cannot show the demo."""
-    from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
-
-    try:
-        act()
-    except (NetlinkError, OSError) as error:
-        raise BackendError(f"{doing}: {error}", operation=doing) from error
-
-
-def _configurator(address: str) -> Callable[[], None]:
-    def configure() -> None:
-        ip, _, length = address.partition("/")
-        with _routes() as routes:
-            for name in ("lo", "eth0"):
-                routes.link("set", index=routes.link_lookup(ifname=name)[0], state="up")
-            routes.addr("add", index=routes.link_lookup(ifname="eth0")[0], address=ip, prefixlen=int(length))
-
-    return configure
-
-
-@contextlib.contextmanager
-def _routes() -> Iterator[Any]:
-    from pyroute2 import IPRoute  # noqa: PLC0415  # slow to load
-
-    with IPRoute() as routes:
-        yield routes
+def _configure(address: str) -> None:
+    set_link("lo", up=True)
+    set_link("eth0", up=True)
+    add_address("eth0", address)
 
 
 def _port(host: str) -> str:

@@ -1,0 +1,49 @@
+# Everything happens in virtual environments below this directory; PYTHON=python3.13 chooses another interpreter.
+
+PYTHON ?= python3
+OTHER_PYTHONS ?= 3.12 3.13
+PYTEST_ARGS ?=
+
+SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
+
+.PHONY: demo test test-others check bench clean
+
+# A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
+demo: .venv/installed-cli
+	@.venv/bin/python -m vrrplib demo
+
+test: .venv/installed-test
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory test-others
+
+# The same on other versions of Python, where they are present: a command of that name may be there and not work.
+test-others:
+	@own=$$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	for version in $(OTHER_PYTHONS); do \
+		if [ $$version = $$own ]; then continue; fi; \
+		if ! python$$version -c '' 2>/dev/null; then echo "skipped: python$$version is not installed"; continue; fi; \
+		$(MAKE) --no-print-directory .venv-$$version/installed-test PYTHON=python$$version || exit 1; \
+		echo ".venv-$$version/bin/python -m pytest $(PYTEST_ARGS)"; \
+		.venv-$$version/bin/python -m pytest $(PYTEST_ARGS) || exit 1; \
+	done
+
+check: .venv/installed-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/test_layering.py
+
+bench: .venv/installed-bench
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; .venv/bin/python $$file; done
+
+# An environment with the package, editable, and the extra that the file's name ends in.
+.venv/installed-% .venv-3.12/installed-% .venv-3.13/installed-%: $(SOURCES)
+	@echo "installing vrrplib[$*] into $(@D)"
+	@test -x $(@D)/bin/pip || $(PYTHON) -m venv --clear $(@D) \
+		|| { rm -rf $(@D); echo "$(PYTHON) cannot make virtual environments: on Debian, apt install python3-venv"; exit 1; }
+	@$(@D)/bin/pip --disable-pip-version-check install --quiet --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
