@@ -110,7 +110,8 @@ class MacvlanBackend(PlannedBackend):
         # Turning IPv6 off takes the addresses away too, and not even a last MLD report gets out.
         ipv6_off = f"net/ipv6/conf/{name}/disable_ipv6"
         activate = (SetSysctl(ipv6_off, "0"), *addresses, live)
-        return Plan(config.virtual_mac, tuple(prepare), activate, (inert, SetSysctl(ipv6_off, "1")), name)
+        deactivate = (inert, SetSysctl(ipv6_off, "1", expected="0"))
+        return Plan(config.virtual_mac, tuple(prepare), activate, deactivate, name)
 
     def _link_sysctls(self, host: Host, parent: Link, name: str) -> list[Operation]:
         family = self.config.family

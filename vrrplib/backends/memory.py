@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from vrrplib.backends.plan import (
@@ -22,7 +24,7 @@ from vrrplib.backends.plan import (
     SetSysctl,
 )
 from vrrplib.errors import BackendError
-from vrrplib.wire.addresses import InterfaceLike, IPInterface, MacAddress, to_interface
+from vrrplib.wire.addresses import Family, InterfaceLike, IPInterface, MacAddress, to_interface
 
 
 class MemoryJournal:
@@ -116,7 +118,7 @@ class MemoryHost:
         match operation:
             case AddMacvlan(name=name, mac=mac):
                 if self.link(name) is not None:
-                    raise BackendError(f"{operation.command}: File exists", operation=operation, errno=17)
+                    raise BackendError(f"{operation.command}: File exists", operation=operation, errno=errno.EEXIST)
                 self._links[name] = Link(name, 1000 + len(self._links), MacAddress(mac), "macvlan")
                 self._addresses[name] = {}
             case DeleteLink(name=name, mac=mac):
@@ -138,9 +140,18 @@ class MemoryHost:
                 self._known_addresses(name).pop(operation.interface, None)
             case SetSysctl(path=path, value=value, expected=expected):
                 held = self.sysctl(path)
+                if held is None and expected is None:
+                    raise BackendError(
+                        f"{operation.command}: No such file", operation=operation, errno=errno.ENOENT
+                    )
                 if held is None or (expected is not None and held != expected):
                     return
                 self._sysctls[path] = value
+                if parts := re.fullmatch("net/ipv6/conf/(.+)/disable_ipv6", path):
+                    self._forget_ipv6(parts[1], value)
+            case SetMacvlanMode(name=name, mode="source"):
+                if self.link(name) is None:
+                    return
             case SetMacvlanMode(name=name) | SetLinkUp(name=name):
                 self._existing(name, operation)
         self.performed.append(operation)
@@ -148,8 +159,13 @@ class MemoryHost:
     def _existing(self, name: str, operation: Operation) -> Link:
         link = self.link(name)
         if link is None:
-            raise BackendError(f"{operation.command}: No such device", operation=operation, errno=19)
+            raise BackendError(f"{operation.command}: No such device", operation=operation, errno=errno.ENODEV)
         return link
+
+    def _forget_ipv6(self, name: str, disabled: str) -> None:
+        if disabled != "0" and self.link(name) is not None:
+            held = self._known_addresses(name)
+            self._addresses[name] = {item: None for item in held if item.version == Family.IPV4.value}
 
     def _known_addresses(self, name: str) -> dict[IPInterface, None]:
         if name not in self._addresses:

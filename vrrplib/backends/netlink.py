@@ -50,7 +50,7 @@ _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
 _NEWNEIGH, _GETNEIGH = 28, 30
 _STATIC_STATES = 0x40 | 0x80  # NUD_NOARP, NUD_PERMANENT
 _PROXY, _UNICAST = 0x08, 1
-_NEIGHBOURS = _HEADER.pack(_HEADER.size + _NEIGHBOUR.size, _GETNEIGH, _REQUEST | _DUMP, 0, 0) + bytes(_NEIGHBOUR.size)
+_ALL_NEIGHBOURS = _HEADER.pack(_HEADER.size + _NEIGHBOUR.size, _GETNEIGH, _REQUEST | _DUMP, 0, 0) + bytes(12)
 _MESSAGES_PER_CALL = 64  # their acknowledgements must fit into the socket's buffer
 _BUFFER = 1 << 16
 
@@ -172,8 +172,8 @@ class NetlinkHost:
             case DeleteLink(name=name, mac=mac) | SetMac(name=name, expected=str(mac)):
                 link = self.link(name)
                 return link is not None and link.mac == MacAddress(mac)
-            case RemoveAddress(name=name):
-                return self.link(name) is not None
+            case RemoveAddress(name=name) | SetMacvlanMode(name=name, mode="source"):
+                return self.link(name) is not None  # an undo that was interrupted has removed it already
             case _:
                 return True
 
@@ -226,10 +226,10 @@ class NetlinkHost:
     def _set_mac(self, operation: SetMac, message: bytes, index: int) -> None:
         """With the MAC the kernel throws away all neighbours of an interface, also those that the operator made.
 
-        These follow in the same call (the first 63 do), which not even SIGKILL ends half way: no journal needs them.
+        These follow in the same call (the first 63 do), which not even SIGKILL ends half way: no journal is needed.
         """
         try:
-            neighbours = self._open().request(_NEIGHBOURS)
+            neighbours = self._open().request(_ALL_NEIGHBOURS)
         except OSError as error:
             raise _failure(operation.command, error, operation) from error
         kept = [_neighbour_again(found) for found in neighbours if _is_static(found, index)]

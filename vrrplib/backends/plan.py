@@ -73,7 +73,7 @@ class DeleteLink(Operation):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SetMacvlanMode(Operation):
-    """``source`` with its empty list makes a macvlan inert, ``private`` and others make it live."""
+    """``source`` with its empty list makes a macvlan inert, if it is there; ``private`` and others make it live."""
 
     name: str
     mode: str
