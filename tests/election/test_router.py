@@ -285,6 +285,20 @@ def test_after_a_pause_one_advertisement_is_sent_and_the_cadence_kept(late: floa
     assert router.handle(TimerExpired(), now) == ()
 
 
+@pytest.mark.parametrize(
+    ("deadline", "interval", "now"), [(33.432, 0.33, 53.232), (1.206, 2.78, 543.3059999999999)]
+)
+def test_the_next_deadline_is_after_now_even_where_floats_round_down(
+    deadline: float, interval: float, now: float
+) -> None:
+    # found by search: so many intervals after the deadline that their number is rounded to one less
+    router = active(advertisement_interval=interval).router
+    router.deadline = deadline
+    assert len(router.handle(TimerExpired(), now)) == 1
+    assert router.deadline > now
+    assert router.handle(TimerExpired(), now) == ()
+
+
 def test_the_cadence_does_not_drift_when_each_call_is_a_little_late() -> None:
     router = active().router
     for beat in range(10, 1010):
@@ -481,6 +495,17 @@ def test_the_active_source_is_who_is_active_as_far_as_we_know() -> None:
 )
 def test_the_reason_for_a_new_master_is_rfc_8347s(play: Any, reason: Reason) -> None:
     assert play().router.statistics.new_master_reason is reason
+
+
+def test_the_reason_of_one_promotion_is_not_that_of_the_next() -> None:
+    play = backup().hears(0, 0).fires(60.9375).hears(100, 200).fires(460.9375)
+    play.does(*promotion(play.config, Reason.NO_RESPONSE), state=ACTIVE, deadline=560.9375)
+
+
+def test_an_owner_that_is_backup_preempts_whatever_preempt_mode_says() -> None:
+    # 6.1; it can be Backup with erratum 8298, after an owner with a higher address
+    play = active(priority=255, preempt=False).hears(950, 255).hears(960, 254, source="192.0.2.9")
+    play.does(Warned(Problem.OWNER, to_address("192.0.2.9")), state=BACKUP, deadline=1250.390625)
 
 
 def test_the_counters_follow_a_life() -> None:

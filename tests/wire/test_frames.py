@@ -124,7 +124,7 @@ def test_an_ipv6_fragment_is_not_ours() -> None:
 def test_ipv6_extension_headers_are_seen_through(extension: int) -> None:
     # RFC 8200 4: next header, and the length in eights of bytes less one
     one = bytes([112, 0]) + bytes(6)
-    two = bytes([extension, 1]) + bytes(14) + one
+    two = bytes([extension, 1]) + b"\xff" * 14 + one
     assert facts(parse(ipv6(one + PAYLOAD, protocol=extension))) == facts(V6)
     assert facts(parse(ipv6(two + PAYLOAD, protocol=extension))) == facts(V6)
 
