@@ -368,13 +368,15 @@ def tshark_missing() -> str | None:
     return None if shutil.which("tshark") else "tshark is not installed"
 
 
-def dissect(capture: Capture, path: Path, frames: list[Frame]) -> list[Dissection]:
+def dissect(capture: Capture, path: Path, frames: list[Frame], preference: str = "") -> list[Dissection]:
     """What tshark says about the VRRP packets among the frames, IP header and Ethernet included.
 
-    Checksums of version 3 over IPv4 are taken with the pseudo-header; tshark knows no other form by default.
+    It takes checksums of version 3 over IPv4 with the pseudo-header, unless the preference is
+    vrrp.v3_checksum_as_in_v2:TRUE.
     """
     capture.write_pcap(path, frames)
     argv = ["tshark", "-n", "-r", str(path), "-Y", "vrrp", "-o", "ip.check_checksum:TRUE"]
+    argv += ["-o", preference] if preference else []
     argv += ["-T", "fields", "-E", "separator=/t", "-E", "aggregator=;", "-E", "occurrence=a"]
     argv += [word for name in _FIELDS for word in ("-e", name)]
     shown = capture.lab.switch.run(*argv, timeout=120).stdout

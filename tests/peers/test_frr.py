@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.peers.daemons import Frr, Settings
-from tests.peers.scenario import Measure, play
+from tests.peers.scenario import Measure, is_refused_without_the_pseudo_header, play
 
 pytestmark = pytest.mark.needs("frr")
 
@@ -19,3 +19,7 @@ CONFIGURATIONS = {
 @pytest.mark.parametrize("settings", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_frr(settings: Settings, measure: Measure) -> None:
     play(Frr, settings, measure)
+
+
+def test_frr_wants_the_pseudo_header() -> None:
+    is_refused_without_the_pseudo_header(Frr)

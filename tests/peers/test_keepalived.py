@@ -6,7 +6,7 @@ import pytest
 
 from tests.linux.lab import Host
 from tests.peers.daemons import Daemon, Keepalived, Settings
-from tests.peers.scenario import Measure, play
+from tests.peers.scenario import Measure, is_refused_without_the_pseudo_header, play
 
 pytestmark = pytest.mark.needs("keepalived")
 
@@ -24,3 +24,7 @@ def test_keepalived(settings: Settings, use_vmac: bool, measure: Measure) -> Non
         return Keepalived(host, settings, use_vmac=use_vmac)
 
     play(keepalived, settings, measure)
+
+
+def test_keepalived_wants_the_pseudo_header() -> None:
+    is_refused_without_the_pseudo_header(Keepalived)
