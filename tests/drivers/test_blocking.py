@@ -130,9 +130,7 @@ def test_adverts_that_are_due_together_go_out_in_one_wake_up(world):
     rigs = [Wired(*configs[:25], descriptor=900), Wired(*configs[25:], descriptor=901)]
     serve(world, *rigs, until=1.0)
     assert sum(rig.routers[0].statistics.advertisement_sent for rig in rigs) == pytest.approx(200, abs=4)
-    assert (
-        len(world.waits) < 2 * 100 + 5
-    )  # the second wait of each is for what the first leaves to the timer's slack
+    assert len(world.waits) < 2 * 100 + 5  # two for each: the second is for the rest, the timer's slack
 
 
 def test_waits_are_shorter_by_the_timer_slack_and_never_negative(world):
