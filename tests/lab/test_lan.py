@@ -1,0 +1,141 @@
+"""A switch learns, floods and forgets; questions, answers and pings survive their frames."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import dpkt
+import pytest
+
+from vrrplib.lab.lan import Echo, Question, Switch, read_claim, read_echo, read_question
+from vrrplib.transports.memory import MemoryTransport
+from vrrplib.wire.addresses import MacAddress, virtual_mac
+from vrrplib.wire.frames import announcement_frame
+
+A, B, C = (MacAddress(f"02:00:00:00:00:0{number}") for number in (1, 2, 3))
+
+
+def frame(source: MacAddress, destination: MacAddress | str) -> bytes:
+    return MacAddress(destination).packed + source.packed + b"\x88\xb5" + bytes(46)
+
+
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
+
+
+@pytest.fixture
+def ports(switch: Switch) -> list[MemoryTransport]:
+    return [MemoryTransport(switch, interface=name, mac=mac) for name, mac in (("a", A), ("b", B), ("c", C))]
+
+
+def arrived(ports: list[MemoryTransport]) -> list[int]:
+    counts = []
+    for port in ports:
+        count = 0
+        while port.receive() is not None:
+            count += 1
+        counts.append(count)
+    return counts
+
+
+def test_what_is_unknown_or_for_many_is_flooded(switch: Switch, ports: list[MemoryTransport]) -> None:
+    for destination in (B, "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:12"):
+        ports[0].send(frame(A, destination))
+        assert arrived(ports) == [0, 1, 1]
+
+
+def test_what_is_known_goes_to_its_port_alone(switch: Switch, ports: list[MemoryTransport]) -> None:
+    ports[1].send(frame(B, "ff:ff:ff:ff:ff:ff"))
+    arrived(ports)
+    ports[0].send(frame(A, B))
+    assert arrived(ports) == [0, 1, 0]
+    assert switch.table == {B: "b", A: "a"}
+
+
+def test_a_mac_that_moves_is_learned_anew(switch: Switch, ports: list[MemoryTransport]) -> None:
+    mac = virtual_mac(51)
+    ports[0].send(frame(mac, "ff:ff:ff:ff:ff:ff"))
+    assert switch.port_of(mac) == "a"
+    ports[1].send(frame(mac, "ff:ff:ff:ff:ff:ff"))
+    assert switch.port_of(mac) == "b"
+
+
+def test_a_frame_to_a_mac_behind_its_own_port_goes_nowhere(switch: Switch, ports: list[MemoryTransport]) -> None:
+    ports[0].send(frame(B, "ff:ff:ff:ff:ff:ff"))
+    arrived(ports)
+    ports[0].send(frame(A, B))
+    assert arrived(ports) == [0, 0, 0]
+
+
+def test_an_unplugged_port_is_dead_and_forgotten(switch: Switch, ports: list[MemoryTransport]) -> None:
+    ports[0].send(frame(A, "ff:ff:ff:ff:ff:ff"))
+    arrived(ports)
+    switch.unplug("a")
+    assert switch.port_of(A) is None
+    ports[0].send(frame(A, "ff:ff:ff:ff:ff:ff"))
+    ports[1].send(frame(B, "ff:ff:ff:ff:ff:ff"))
+    assert arrived(ports) == [0, 0, 1]
+    switch.plug("a")
+    ports[1].send(frame(B, "ff:ff:ff:ff:ff:ff"))
+    assert arrived(ports) == [1, 0, 1]
+
+
+def test_delay_is_left_to_the_schedule(ports: list[MemoryTransport]) -> None:
+    planned = []
+    switch = Switch(delay=0.25, schedule=lambda delay, act: planned.append((delay, act)))
+    a, b = (MemoryTransport(switch, interface=name) for name in "ab")
+    a.send(frame(A, B))
+    assert b.receive() is None
+    [(delay, act)] = planned
+    act()
+    assert (delay, b.receive()) == (0.25, frame(A, B))
+
+
+@pytest.mark.parametrize(("target", "sender"), [("192.0.2.254", "192.0.2.9"), ("fe80::51", "fe80::9")])
+def test_a_question_and_its_answer(target: str, sender: str) -> None:
+    question = Question(ip_address(target), ip_address(sender), A)
+    assert read_question(question.frame()) == question
+    assert read_claim(question.frame()) is None
+    answer = question.reply(virtual_mac(51), B)
+    assert answer[:12] == A.packed + B.packed
+    assert read_claim(answer) == (ip_address(target), virtual_mac(51))
+    assert read_question(answer) is None
+
+
+@pytest.mark.parametrize("address", ["192.0.2.254", "fe80::51"])
+def test_an_announcement_is_a_claim_and_no_question(address: str) -> None:
+    announcement = announcement_frame(address, virtual_mac(51))
+    assert read_claim(announcement) == (ip_address(address), virtual_mac(51))
+    assert read_question(announcement) is None
+
+
+def test_another_parser_reads_them_too() -> None:
+    question = Question(ip_address("fe80::51"), ip_address("fe80::9"), A)
+    for data, kind in ((question.frame(), 135), (question.reply(B, B), 136)):
+        packet = dpkt.ethernet.Ethernet(data).data
+        assert (packet.nxt, packet.hlim, packet.data.type) == (58, 255, kind)
+        given = packet.data.sum
+        packet.data.sum = 0
+        assert (
+            dpkt.ethernet.Ethernet(bytes(dpkt.ethernet.Ethernet(data=packet, type=0x86DD))).data.data.sum == given
+        )
+    arp = dpkt.ethernet.Ethernet(Question(ip_address("192.0.2.1"), ip_address("192.0.2.2"), A).frame()).data
+    assert (arp.op, arp.sha, arp.spa, arp.tpa) == (1, A.packed, b"\xc0\0\2\2", b"\xc0\0\2\1")
+
+
+@pytest.mark.parametrize("echo", [Echo(7, ip_address("192.0.2.1")), Echo(8, ip_address("fe80::1"), reply=True)])
+def test_pings(echo: Echo) -> None:
+    assert read_echo(echo.frame(A, B)) == echo
+    assert read_echo(frame(A, B)[:12] + b"\x08\x00" + bytes(46)) is None
+
+
+@pytest.mark.parametrize("length", range(0, 60, 7))
+def test_what_is_cut_short_is_nothing(length: int) -> None:
+    for data in (
+        Question(ip_address("192.0.2.1"), ip_address("192.0.2.2"), A).frame(),
+        Question(ip_address("fe80::1"), ip_address("fe80::2"), A).frame(),
+    ):
+        if length < len(data) and length < 42:
+            assert read_question(data[:length]) is None
+            assert read_claim(data[:length]) is None
