@@ -336,6 +336,23 @@ def test_a_flood_of_losing_advertisements_gives_ten_answers_in_an_interval() -> 
     assert answers == 10
 
 
+def test_a_flood_of_priority_0_gives_ten_answers_in_an_interval_and_does_not_silence_us() -> None:
+    play = active()
+    answers = sum(len(play.hears(900 + beat / 10, 0).actions) for beat in range(1000))
+    assert answers == 10
+    assert play.router.deadline is not None
+    assert 9.99 <= play.router.deadline <= 11.0  # an interval after the last answer, and not after the last message
+
+
+def test_an_address_that_is_listed_twice_is_another_list() -> None:
+    play = active()
+    addresses = [address.ip for address in play.config.addresses]
+    twice = VRRPv3(vrid=play.config.vrid, priority=50, addresses=[*addresses, addresses[0]])
+    payload = twice.encode("192.0.2.1", "224.0.0.18")
+    actions = play.router.receive(Datagram(payload, "192.0.2.1", "224.0.0.18", 255), 9.5)
+    assert Warned(Problem.ADDRESS, to_address("192.0.2.1")) in actions
+
+
 # -- own and strange messages --
 
 

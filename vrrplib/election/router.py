@@ -38,9 +38,10 @@ from vrrplib.wire.packets import Packet, VRRPv2, VRRPv3, inspect
 
 OWNER_PRIORITY = 255
 ANSWER_SPACING = 0.1
-"""Losing advertisements are answered at most once in this part of our own interval.
+"""An Active router answers advertisements at most once in this part of its own interval.
 
-RFC 9568 6.4.3 answers each of them at once; unbounded, one bad host makes a storm. The first is always answered.
+RFC 9568 6.4.3 answers at once each that loses, and every version each with priority 0; unbounded, one bad host
+makes a storm. The first is always answered.
 """
 
 Actions: TypeAlias = tuple[Action, ...]
@@ -214,7 +215,8 @@ class Router:
             found.append((Problem.OWNER, rules.heard_by_owner))
         if isinstance(packet, VRRPv2) and packet.auth_type != 0:
             found.append((Problem.AUTH_TYPE, Verdict.DISCARD))  # 3768 7.1: not the configured type, which is none
-        if {address.ip for address in config.addresses} != set(packet.addresses):
+        ours = {address.ip for address in config.addresses}  # in any order: 5.2.9 only recommends the same one
+        if len(packet.addresses) != len(ours) or ours != set(packet.addresses):
             spared = rules.address_mismatch is Verdict.DISCARD and packet.priority == OWNER_PRIORITY
             found.append((Problem.ADDRESS, Verdict.WARN if spared else rules.address_mismatch))
         if packet.interval == 0:
@@ -241,6 +243,8 @@ class Router:
 
     def _heard_in_active(self, packet: Packet, source: IPAddress, now: float) -> Actions:
         if packet.priority == 0:
+            if not self._may_answer(now):
+                return ()  # nor is the timer reset: a flood of these would silence us
             self._set_timer(now, self.config.advertisement_interval)  # 6.4.3: sent at once, and the timer reset
             return (self._advertise(),)
         # 6.4.3: unsigned integers in network byte order. Preempt_Mode is not asked for.
@@ -248,16 +252,16 @@ class Router:
         if (packet.priority, int(source)) > ours:
             self._follow(packet, source)
             return self._yield(now)
-        spacing = ANSWER_SPACING * self.config.advertisement_interval
         same_sender = (packet.priority, int(source)) == ours  # two FRR routers can share a source address
-        if (
-            self.config.rules.answers_losing_advertisement
-            and not same_sender
-            and now >= self._answered_at + spacing
-        ):
-            self._answered_at = now
+        if self.config.rules.answers_losing_advertisement and not same_sender and self._may_answer(now):
             return (self._advertise(),)  # 6.4.3; the Adver_Timer is not reset
         return ()
+
+    def _may_answer(self, now: float) -> bool:
+        if now < self._answered_at + ANSWER_SPACING * self.config.advertisement_interval:
+            return False
+        self._answered_at = now
+        return True
 
     def _follow(self, packet: Packet, source: IPAddress) -> None:
         self.active_source = source

@@ -5,7 +5,15 @@ from __future__ import annotations
 import enum
 import functools
 
-from vrrplib.wire.addresses import PROTOCOL, IPAddress
+from vrrplib.errors import ConfigError
+from vrrplib.wire.addresses import (
+    PROTOCOL,
+    AddressLike,
+    Family,
+    IPAddress,
+    group_address,
+    to_address,
+)
 
 CHECKSUM_OFFSET = 6  # in every version: RFC 3768 5.1, RFC 9568 5.1
 
@@ -63,3 +71,61 @@ def pseudo_header_sum(source: IPAddress, destination: IPAddress, length: int) ->
     the same: every other byte is zero.
     """
     return ones_sum(source.packed + destination.packed) + PROTOCOL + length
+
+
+def have_addresses(family: Family, source: IPAddress | None, destination: IPAddress | None) -> bool:
+    """Whether there is what a pseudo-header of ``family`` needs."""
+    return source is not None and destination is not None and source.version == destination.version == int(family)
+
+
+def forms_that_fit(
+    data: bytes, family: Family, source: IPAddress | None, destination: IPAddress | None
+) -> ChecksumForm:
+    """Every form in which the message's checksum is right, of those that can be computed from what is given."""
+    total = ones_sum(data)
+    forms = ChecksumForm(0)
+    if verifies(total):
+        forms |= ChecksumForm.MESSAGE_ONLY
+    if source is None or destination is None or not have_addresses(family, source, destination):
+        return forms
+    if verifies(total + pseudo_header_sum(source, destination, len(data))):
+        forms |= ChecksumForm.PSEUDO_HEADER
+    group = group_address(family)
+    if destination != group and verifies(total + pseudo_header_sum(source, group, len(data))):
+        forms |= ChecksumForm.MULTICAST_PSEUDO_HEADER
+    return forms
+
+
+def pseudo_header_for(
+    family: Family,
+    source: AddressLike | None,
+    destination: AddressLike | None,
+    form: ChecksumForm,
+    length: int,
+) -> int:
+    """``ones_sum`` of the pseudo-header that ``form`` calls for when sending; ConfigError for what is missing."""
+    if form not in (ChecksumForm.PSEUDO_HEADER, ChecksumForm.MULTICAST_PSEUDO_HEADER):
+        if family is Family.IPV4:
+            raise ConfigError(f"form must be one ChecksumForm, not {names_of(form) or form!r}")
+        form = ChecksumForm.PSEUDO_HEADER
+    if source is None:
+        raise ConfigError(f"source must be given: the {names_of(form)} checksum covers it")
+    if form is ChecksumForm.MULTICAST_PSEUDO_HEADER:
+        destination = group_address(family)
+    elif destination is None:
+        raise ConfigError(f"destination must be given: the {names_of(form)} checksum covers it")
+    sender, receiver = to_address(source, "source"), to_address(destination, "destination")
+    for name, address in (("source", sender), ("destination", receiver)):
+        if address.version != family:
+            raise ConfigError(f"{name} must be an IPv{int(family)} address, not {address}")
+    return pseudo_header_sum(sender, receiver, length)
+
+
+def with_checksum(data: bytes, checksum: int) -> bytes:
+    """``data`` with its checksum field set."""
+    return data[:CHECKSUM_OFFSET] + checksum.to_bytes(2, "big") + data[CHECKSUM_OFFSET + 2 :]
+
+
+def names_of(forms: ChecksumForm) -> str:
+    """The forms in words: ``pseudo-header or message-only``."""
+    return " or ".join(str(form.name).lower().replace("_", "-") for form in forms)

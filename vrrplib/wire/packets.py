@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from vrrplib.errors import ConfigError, DecodeError, Finding, Problem, require_int
 from vrrplib.rules import DEFAULT_RULES, RFC9568, Rules, Verdict
-from vrrplib.wire.addresses import AddressLike, Family, IPAddress, group_address, to_address
+from vrrplib.wire.addresses import AddressLike, Family, IPAddress, to_address
 from vrrplib.wire.checksum import (
-    CHECKSUM_OFFSET,
     ChecksumForm,
     checksum_of_sum,
+    forms_that_fit,
+    have_addresses,
+    names_of,
     ones_sum,
-    pseudo_header_sum,
-    verifies,
+    pseudo_header_for,
+    with_checksum,
 )
 
 HEADER_LENGTH = 8
@@ -139,8 +141,8 @@ class VRRPv3(_Packet):
         total = ones_sum(data)
         family = _family(None, self.addresses, source, destination)
         if family is Family.IPV6 or form is not ChecksumForm.MESSAGE_ONLY:
-            total += _pseudo_header_for(family, source, destination, form, len(data))
-        return _with_checksum(data, checksum_of_sum(total))
+            total += pseudo_header_for(family, source, destination, form, len(data))
+        return with_checksum(data, checksum_of_sum(total))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,7 @@ class VRRPv2(_Packet):
         )
         body = b"".join(address.packed for address in self.addresses)
         data = head + body + self.auth_data + self.trailing
-        return data if self.checksum is not None else _with_checksum(data, checksum_of_sum(ones_sum(data)))
+        return data if self.checksum is not None else with_checksum(data, checksum_of_sum(ones_sum(data)))
 
 
 Packet: TypeAlias = VRRPv2 | VRRPv3
@@ -413,64 +415,17 @@ class _Checksum:
         forms = ChecksumForm(0)
         covers_trailing = None
         for part in parts:
-            forms = _forms_that_fit(part, family, source, destination)
+            forms = forms_that_fit(part, family, source, destination)
             if forms & accepted:
                 covers_trailing = (part is data) if packet.trailing else None
                 break
         if forms & accepted:
             return cls(forms, covers_trailing)
-        if accepted & ~ChecksumForm.MESSAGE_ONLY and not _have_addresses(family, source, destination):
+        if accepted & ~ChecksumForm.MESSAGE_ONLY and not have_addresses(family, source, destination):
             return cls(None)  # it may be right with a pseudo-header that nobody gave us
-        fits = f"; the {_names(forms)} form, which fits, is not accepted" if forms else ""
-        wrong = f"checksum 0x{packet.checksum:04x} fits no accepted form ({_names(accepted)}){fits}"
+        fits = f"; the {names_of(forms)} form, which fits, is not accepted" if forms else ""
+        wrong = f"checksum 0x{packet.checksum:04x} fits no accepted form ({names_of(accepted)}){fits}"
         return cls(forms, None, wrong)
-
-
-def _forms_that_fit(
-    data: bytes, family: Family, source: IPAddress | None, destination: IPAddress | None
-) -> ChecksumForm:
-    total = ones_sum(data)
-    forms = ChecksumForm(0)
-    if verifies(total):
-        forms |= ChecksumForm.MESSAGE_ONLY
-    if not _have_addresses(family, source, destination):
-        return forms
-    assert source is not None
-    assert destination is not None
-    if verifies(total + pseudo_header_sum(source, destination, len(data))):
-        forms |= ChecksumForm.PSEUDO_HEADER
-    group = group_address(family)
-    if destination != group and verifies(total + pseudo_header_sum(source, group, len(data))):
-        forms |= ChecksumForm.MULTICAST_PSEUDO_HEADER
-    return forms
-
-
-def _have_addresses(family: Family, source: IPAddress | None, destination: IPAddress | None) -> bool:
-    return source is not None and destination is not None and source.version == destination.version == int(family)
-
-
-def _pseudo_header_for(
-    family: Family,
-    source: AddressLike | None,
-    destination: AddressLike | None,
-    form: ChecksumForm,
-    length: int,
-) -> int:
-    if form not in (ChecksumForm.PSEUDO_HEADER, ChecksumForm.MULTICAST_PSEUDO_HEADER):
-        if family is Family.IPV4:
-            raise ConfigError(f"form must be one ChecksumForm, not {_names(form) or form!r}")
-        form = ChecksumForm.PSEUDO_HEADER
-    if source is None:
-        raise ConfigError(f"source must be given: the {_names(form)} checksum covers it")
-    if form is ChecksumForm.MULTICAST_PSEUDO_HEADER:
-        destination = group_address(family)
-    elif destination is None:
-        raise ConfigError(f"destination must be given: the {_names(form)} checksum covers it")
-    sender, receiver = to_address(source, "source"), to_address(destination, "destination")
-    for name, address in (("source", sender), ("destination", receiver)):
-        if address.version != family:
-            raise ConfigError(f"{name} must be an IPv{int(family)} address, not {address}")
-    return pseudo_header_sum(sender, receiver, length)
 
 
 def _family(
@@ -485,14 +440,6 @@ def _family(
         if address is not None:
             return Family(to_address(address).version)
     return Family.IPV4
-
-
-def _with_checksum(data: bytes, checksum: int) -> bytes:
-    return data[:CHECKSUM_OFFSET] + checksum.to_bytes(2, "big") + data[CHECKSUM_OFFSET + 2 :]
-
-
-def _names(forms: ChecksumForm) -> str:
-    return " or ".join(str(form.name).lower().replace("_", "-") for form in forms)
 
 
 def _finding(rules: Rules, problem: Problem, message: str) -> Finding:
