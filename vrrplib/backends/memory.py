@@ -67,6 +67,7 @@ class MemoryHost:
         self.shared: dict[int, list[Operation]] = {}
         self._base = base
         self._links: dict[str, Link | None] = {}
+        self._created: set[str] = set()
         self._addresses: dict[str, dict[IPInterface, None]] = {}
         self._sysctls: dict[str, str] = {}
 
@@ -90,12 +91,14 @@ class MemoryHost:
     def sysctl(self, path: str) -> str | None:
         if path in self._sysctls:
             return self._sysctls[path]
-        parts = path.split("/")
-        if self._links.get(parts[3]) is None:
-            return None if self._base is None else self._base.sysctl(path)
-        if self._base is None:
-            return "0"
-        return self._base.sysctl("/".join([*parts[:3], "default", *parts[4:]]))  # what a new link begins with
+        *head, name, last = path.split("/")
+        if name in self._created:
+            return self.sysctl("/".join([*head, "default", last]))  # what a new link begins with
+        if name in self._links and self._links[name] is None:
+            return None
+        if self._base is not None:
+            return self._base.sysctl(path)
+        return "0" if name in self._links or name in ("all", "default") else None
 
     def claim(self, claim: Claim) -> Journal:
         key = (claim.index, claim.family, claim.vrid)
@@ -120,12 +123,14 @@ class MemoryHost:
                 if self.link(name) is not None:
                     raise BackendError(f"{operation.command}: File exists", operation=operation, errno=errno.EEXIST)
                 self._links[name] = Link(name, 1000 + len(self._links), MacAddress(mac), "macvlan")
+                self._created.add(name)
                 self._addresses[name] = {}
             case DeleteLink(name=name, mac=mac):
                 link = self.link(name)
                 if link is None or link.mac != MacAddress(mac):
                     return
                 self._links[name] = None
+                self._created.discard(name)
                 self._addresses[name] = {}
                 self._sysctls = {path: held for path, held in self._sysctls.items() if f"/{name}/" not in path}
             case SetMac(name=name, mac=mac, expected=expected):
