@@ -30,7 +30,6 @@ def memory_host() -> MemoryHost:
     host = MemoryHost()
     host.add_interface("eth0", PHYSICAL, ["10.77.0.1/24", "10.77.0.2/24", "fe80::1/64", "fd77::1/64"])
     host.add_interface("eth1", "02:00:00:00:01:01", ["10.78.0.1/24", "fe80::1/64"])
-    host.add_sysctl("net/ipv6/conf/default/disable_ipv6", "0")
     return host
 
 
@@ -39,7 +38,10 @@ def snapshot(host: MemoryHost) -> dict[str, object]:
     links = {name: (link.mac, link.kind) for name, link in host._links.items() if link is not None}
     return {
         "links": links,
-        "addresses": {name: tuple(host.addresses(name)) for name in links},
+        # of the operator's own links the order counts: the first address is the primary one
+        "addresses": {
+            name: (set if kind == "macvlan" else tuple)(host.addresses(name)) for name, (_, kind) in links.items()
+        },
         "sysctls": {path: value for path, value in host._sysctls.items() if value != "0"},
         "claims": dict(host.claims),
         "shared": {index: undo for index, undo in host.shared.items() if undo},

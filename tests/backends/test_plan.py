@@ -1,0 +1,271 @@
+"""Operations and plans as values: what is journalled, and what an operation's undo is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.backends.hosts import V4, TroubledHost, memory_host, snapshot
+from vrrplib.backends import plan
+from vrrplib.backends.announce import AnnounceBackend
+from vrrplib.backends.plan import (
+    AddAddress,
+    AddMacvlan,
+    DeleteLink,
+    Operation,
+    RemoveAddress,
+    SetLinkUp,
+    SetMac,
+    SetMacvlanMode,
+    SetSysctl,
+    decode_lines,
+    encode_line,
+    from_dict,
+    raise_sysctl,
+    undo_all,
+    undo_of,
+)
+from vrrplib.election.config import RouterConfig
+from vrrplib.errors import BackendError, ConfigError
+
+ARP_IGNORE = "net/ipv4/conf/eth0/arp_ignore"
+
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/"), min_size=1, max_size=15)
+macs = st.binary(min_size=6, max_size=6).map(lambda octets: octets.hex(":"))
+addresses = st.one_of(
+    st.builds("{}/{}".format, st.ip_addresses(v=4), st.integers(0, 32)),
+    st.builds("{}/{}".format, st.ip_addresses(v=6), st.integers(0, 128)),
+)
+modes = st.sampled_from(["source", "private", "bridge", "vepa"])
+paths = names.map("net/ipv4/conf/{}/arp_ignore".format)
+values = st.text(st.characters(codec="utf-8"), max_size=20)
+maybe = st.none() | values
+
+operations: st.SearchStrategy[Operation] = st.one_of(
+    st.builds(AddMacvlan, names, names, macs, modes),
+    st.builds(DeleteLink, names, macs),
+    st.builds(SetMacvlanMode, names, modes),
+    st.builds(SetLinkUp, names),
+    st.builds(SetMac, names, macs, st.none() | macs),
+    st.builds(AddAddress, names, addresses, st.booleans(), st.booleans()),
+    st.builds(RemoveAddress, names, addresses),
+    st.builds(SetSysctl, paths, values, maybe, st.booleans()),
+)
+
+
+def test_the_strategy_knows_every_operation():
+    assert len(plan._OPERATIONS) == 8
+
+
+@given(operations)
+def test_every_operation_survives_its_way_through_json(operation):
+    assert from_dict(json.loads(json.dumps(operation.to_dict()))) == operation
+
+
+@given(st.lists(operations, max_size=5))
+def test_a_journal_reads_back_as_it_was_written(written):
+    data = b"".join(encode_line(operation.to_dict()) for operation in written)
+    assert [from_dict(line) for line in decode_lines(data)] == written
+
+
+@given(st.lists(operations, min_size=1, max_size=4), st.data())
+def test_a_torn_last_line_is_left_out_and_nothing_else(written, data):
+    lines = [encode_line(operation.to_dict()) for operation in written]
+    torn = lines[-1][: data.draw(st.integers(0, len(lines[-1]) - 1))]
+    assert [from_dict(line) for line in decode_lines(b"".join(lines[:-1]) + torn)] == written[:-1]
+
+
+@given(st.binary(max_size=60))
+def test_garbage_is_no_journal(data):
+    assert all(isinstance(line, dict) for line in decode_lines(data))
+
+
+@pytest.mark.parametrize("values", [{}, {"operation": "Reboot"}, {"operation": "SetLinkUp", "when": "now"}])
+def test_what_no_version_wrote_is_refused(values):
+    with pytest.raises((KeyError, TypeError)):
+        from_dict(values)
+
+
+@given(operations)
+def test_a_command_is_one_line(operation):
+    if isinstance(operation, SetSysctl) and "\n" in operation.value:
+        return
+    assert len(operation.command.splitlines()) <= 1 or "\n" not in operation.command
+    assert operation.command.split()[0] in ("ip", "sysctl")
+
+
+@pytest.mark.parametrize(
+    ("operation", "command"),
+    [
+        (
+            AddMacvlan("vmac4-2-51", "eth0", "00:00:5e:00:01:33", "source"),
+            "ip link add link eth0 name vmac4-2-51 address 00:00:5e:00:01:33 type macvlan mode source",
+        ),
+        (DeleteLink("vmac4-2-51", "00:00:5e:00:01:33"), "ip link delete dev vmac4-2-51"),
+        (SetMacvlanMode("vmac4-2-51", "private"), "ip link set dev vmac4-2-51 type macvlan mode private"),
+        (SetLinkUp("vmac4-2-51"), "ip link set dev vmac4-2-51 up"),
+        (SetMac("eth0", "00:00:5e:00:01:33"), "ip link set dev eth0 address 00:00:5e:00:01:33"),
+        (AddAddress("eth0", "10.77.0.100/24"), "ip address replace 10.77.0.100/24 dev eth0"),
+        (
+            AddAddress("vmac6-2-51", "fd77::100/64", prefix_route=False, source=False),
+            "ip address replace fd77::100/64 dev vmac6-2-51 nodad noprefixroute preferred_lft 0",
+        ),
+        (RemoveAddress("eth0", "10.77.0.100/24"), "ip address delete 10.77.0.100/24 dev eth0"),
+        (SetSysctl("net/ipv4/conf/eth0.5/arp_ignore", "1"), "sysctl -w net/ipv4/conf/eth0.5/arp_ignore=1"),
+        (SetLinkUp("a;b"), "ip link set dev 'a;b' up"),
+    ],
+)
+def test_commands_are_those_of_ip_and_sysctl(operation, command):
+    assert operation.command == command
+
+
+# -- undo --
+
+
+@pytest.mark.parametrize(
+    ("operation", "undo"),
+    [
+        (AddMacvlan("v", "eth0", "00:00:5e:00:01:33", "source"), DeleteLink("v", "00:00:5e:00:01:33")),
+        (
+            SetMac("eth0", "00:00:5e:00:01:33"),
+            SetMac("eth0", "02:00:00:00:00:01", expected="00:00:5e:00:01:33"),
+        ),
+        (AddAddress("eth0", "10.77.0.9/24"), RemoveAddress("eth0", "10.77.0.9/24")),
+        (AddAddress("eth0", "10.77.0.1/24"), None),  # it was there: it stays
+        (SetSysctl(ARP_IGNORE, "1"), SetSysctl(ARP_IGNORE, "0", expected="1")),
+        (SetSysctl(ARP_IGNORE, "1", shared=True), SetSysctl(ARP_IGNORE, "0", expected="1", shared=True)),
+        (SetSysctl(ARP_IGNORE, "0"), None),
+        (SetSysctl("net/ipv4/conf/eth9/arp_ignore", "1"), None),
+        (SetLinkUp("v"), None),
+    ],
+)
+def test_undo_of_every_operation(operation, undo):
+    assert undo_of(operation, memory_host()) == undo
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        AddMacvlan("v", "eth0", "00:00:5e:00:01:33", "source"),
+        SetMac("eth0", "00:00:5e:00:01:33"),
+        AddAddress("eth0", "10.77.0.9/24"),
+        SetSysctl(ARP_IGNORE, "1"),
+    ],
+)
+def test_an_undo_takes_its_operation_back_before_and_after_it_was_done_and_twice(operation):
+    host = memory_host()
+    before = snapshot(host)
+    undo = undo_of(operation, host)
+    host.perform((undo,))  # recorded, and killed before it was done
+    assert snapshot(host) == before
+    host.perform((operation,))
+    assert snapshot(host) != before
+    for _ in range(2):
+        host.perform((undo,))
+        assert snapshot(host) == before
+
+
+def test_what_the_operator_changed_meanwhile_is_left_alone():
+    host = memory_host()
+    operations = (
+        SetSysctl(ARP_IGNORE, "1"),
+        SetMac("eth0", "00:00:5e:00:01:33"),
+        AddMacvlan("v", "eth0", "00:00:5e:00:01:33", "source"),
+    )
+    undo = [undo_of(operation, host) for operation in operations]
+    host.perform(operations)
+    theirs = (SetSysctl(ARP_IGNORE, "2"), SetMac("eth0", "02:00:00:00:00:77"), SetMac("v", "02:00:00:00:00:78"))
+    host.perform(theirs)
+    wanted = snapshot(host)
+    undo_all(host, undo)
+    assert snapshot(host) == wanted
+
+
+def test_undo_all_goes_on_after_a_failure_and_raises_the_first():
+    host = TroubledHost(memory_host(), 1)
+    undo = [RemoveAddress("eth0", "10.77.0.1/24"), RemoveAddress("eth0", "10.77.0.2/24")]
+    with pytest.raises(BackendError, match=r"10\.77\.0\.2"):  # the newest comes first
+        undo_all(host, undo)
+    assert [str(address) for address in host.addresses("eth0")][:1] == ["10.77.0.2/24"]
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "written"), [("0", 1, ["1"]), ("1", 1, []), ("2", 1, []), ("1", 2, ["2"]), ("-1", 1, ["1"])]
+)
+def test_raise_sysctl_never_lowers(value, least, written):
+    host = memory_host()
+    host.add_sysctl(ARP_IGNORE, value)
+    raised = raise_sysctl(host, ARP_IGNORE, least)
+    assert [operation.value for operation in raised] == written
+    assert all(operation.shared for operation in raised)
+
+
+def test_raise_sysctl_leaves_out_what_the_kernel_does_not_have():
+    assert raise_sysctl(memory_host(), "net/ipv4/conf/eth9/arp_ignore", 1) == ()
+
+
+# -- PlannedBackend --
+
+
+@pytest.mark.parametrize("kind", ["macvlan", "macswap", "announce"])
+def test_no_accept_is_refused_with_a_reason(kind):
+    from tests.backends.hosts import BACKENDS
+
+    (backend,) = (candidate for candidate in BACKENDS if candidate.kind == kind)
+    config = RouterConfig(vrid=51, addresses=("10.77.0.100",), primary_address="10.77.0.1", accept_mode=False)
+    with pytest.raises(ConfigError, match="accept_mode must be True"):
+        backend("eth0", config)
+
+
+def test_activation_is_prepared_ahead():
+    """What activate() sends was made by prepare(): a takeover waits for no encoding."""
+
+    class Host(TroubledHost):
+        made = sent = 0
+
+        def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
+            self.made += 1
+            send = super().batch(operations)
+
+            def count() -> None:
+                self.sent += 1
+                send()
+
+            return count
+
+    host = Host(memory_host())
+    backend = AnnounceBackend("eth0", V4, host=host)
+    backend.prepare()
+    assert (host.made, host.sent) == (1, 0)
+    backend.activate()
+    assert (host.made, host.sent) == (1, 1)
+
+
+def test_the_journal_is_written_before_the_deed():
+    seen = []
+
+    class Host(TroubledHost):
+        def perform(self, operations: Sequence[Operation]) -> None:
+            seen.extend(len(journal.undo) for journal in self.journals)
+            super().perform(operations)
+
+    host = Host(memory_host())
+    backend = AnnounceBackend("eth0", V4, host=host)
+    backend.prepare()
+    seen.clear()
+    backend.activate()
+    assert seen == [2]
+    backend.deactivate()
+    assert host.journals[0].undo == []
+
+
+def test_operations_are_values():
+    for kind in plan._OPERATIONS.values():
+        assert dataclasses.is_dataclass(kind)
+        assert kind.__dataclass_params__.frozen
+        assert not hasattr(kind, "__dict__") or "__slots__" in vars(kind)
