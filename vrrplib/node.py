@@ -26,7 +26,7 @@ from vrrplib.election.router import Router
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.transports.base import Transport
-from vrrplib.wire.addresses import Family, MacAddress
+from vrrplib.wire.addresses import Family, IPAddress, MacAddress
 from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
 
 MOST_FRAMES_PER_STEP = 1024
@@ -68,6 +68,7 @@ class _Member:
     sent: SendAdvertisement | None = None
     sent_mac: MacAddress | None = None
     frame: bytes = b""
+    announcements: dict[tuple[IPAddress, MacAddress], bytes] = dataclasses.field(default_factory=dict)
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
     reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
@@ -215,6 +216,16 @@ class Node:
         if isinstance(event, Startup | Shutdown):
             member.retry_at = None
         self._perform(member, member.router.handle(event, now), now, notices)
+        if member.router.state is State.BACKUP:
+            self._encode_ahead(member)
+
+    def _encode_ahead(self, member: _Member) -> None:
+        """Make what a promotion sends, which would cost it half a millisecond."""
+        self._encode(member, member.router.advertisement)
+        mac = member.backend.mac
+        member.announcements = {
+            (address.ip, mac): announcement_frame(address.ip, mac) for address in member.router.config.addresses
+        }
 
     def _perform(self, member: _Member, actions: tuple[Action, ...], now: float, notices: list[Notice]) -> None:
         for action in actions:
@@ -240,18 +251,26 @@ class Node:
             case Deactivate():
                 member.backend.deactivate()
             case Announce():
-                self.transport.send(announcement_frame(effect.address, member.backend.mac))
+                self._announce(member, effect.address)
             case Reconfigure():
                 member.backend.reconfigure(effect.config)
             case _:
                 assert_never(effect)
 
     def _advertise(self, member: _Member, effect: SendAdvertisement) -> None:
+        self._encode(member, effect)
+        self.transport.send(member.frame)
+
+    def _encode(self, member: _Member, effect: SendAdvertisement) -> None:
         mac = member.backend.advertisement_mac
         if effect is not member.sent or mac != member.sent_mac:
             member.frame = advertisement_frame(effect.datagram(), mac)
             member.sent, member.sent_mac = effect, mac
-        self.transport.send(member.frame)
+
+    def _announce(self, member: _Member, address: IPAddress) -> None:
+        mac = member.backend.mac
+        frame = member.announcements.get((address, mac))
+        self.transport.send(announcement_frame(address, mac) if frame is None else frame)
 
     # -- the host --
 

@@ -67,7 +67,7 @@ class Router:
         self._promotion_reason = Reason.NO_RESPONSE
         self._answered_at = -math.inf
         self._heard_form: ChecksumForm | None = None
-        self._advertisement: SendAdvertisement | None = None
+        self._advertisement: tuple[SendAdvertisement, bytes] | None = None
         self._last_payload = b""
 
     @property
@@ -79,6 +79,14 @@ class Router:
     def active_down_interval(self) -> float:
         """Active_Down_Interval in seconds (Master_Down_Interval in RFC 5798 6.1)."""
         return timers.active_down_interval(self.priority, self.active_adver_interval, version=self.config.version)
+
+    @property
+    def advertisement(self) -> SendAdvertisement:
+        """What it sends while Active, or would; the same object until something in it changes.
+
+        Whoever asks ahead of the promotion, and encodes it, has one thing less to do then.
+        """
+        return self._built(self.priority)[0]
 
     def receive(self, datagram: Datagram, now: float) -> Actions:
         """A datagram arrived: the checks of RFC 9568 7.1 (3768 7.1), and then the state machine."""
@@ -280,13 +288,18 @@ class Router:
 
     def _advertise(self, *, priority: int | None = None) -> SendAdvertisement:
         priority = self.priority if priority is None else priority
-        form = self.config.send_checksum or self._heard_form or ChecksumForm.PSEUDO_HEADER
         self.statistics.advertisement_sent += 1
         self.statistics.priority_zero_pkts_sent += priority == 0
+        known, self._last_payload = self._built(priority)
+        return known
+
+    def _built(self, priority: int) -> tuple[SendAdvertisement, bytes]:
+        """With its bytes, made anew only when something has changed."""
+        form = self.config.send_checksum or self._heard_form or ChecksumForm.PSEUDO_HEADER
         known = self._advertisement
-        if known is None or known.packet.priority != priority or known.form is not form:
-            known = self._advertisement = self._build(priority, form)
-            self._last_payload = known.datagram().payload
+        if known is None or known[0].packet.priority != priority or known[0].form is not form:
+            built = self._build(priority, form)
+            known = self._advertisement = (built, built.datagram().payload)
         return known
 
     def _build(self, priority: int, form: ChecksumForm) -> SendAdvertisement:
