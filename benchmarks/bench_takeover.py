@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import os
 import platform
@@ -203,7 +204,7 @@ def cadence(name: str, seconds: float) -> Cadence:
             used = cpu_seconds(contender) - before
         times = [frame.time for frame in capture.advertisements(port="test")]
         contender.resign()
-    gaps = sorted((after - before) * 1000 for before, after in zip(times, times[1:], strict=False))
+    gaps = sorted((after - before) * 1000 for before, after in itertools.pairwise(times))
     mean = (times[-1] - times[0]) * 1000 / len(gaps)
     return Cadence(
         name,

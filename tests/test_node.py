@@ -18,6 +18,7 @@ from vrrplib.election.states import Reason
 from vrrplib.errors import BackendError, ConfigError, Problem
 from vrrplib.node import FIRST_RETRY, LAST_RETRY, MOST_FRAMES_PER_STEP, REPORT_SPACING, Node
 from vrrplib.transports.memory import MemoryTransport
+from vrrplib.wire.frames import announcement_frame
 
 OWNER = config(priority=255)
 DOWN = 3 + 156 / 256  # Active_Down_Interval of config()
@@ -362,6 +363,25 @@ def test_an_advertisement_is_encoded_once():
     rig.node.step(11.0)
     rig.node.step(12.0)
     assert rig.transport.sent[-1] is rig.transport.sent[-2]
+
+
+def test_what_a_promotion_sends_is_made_before_it(monkeypatch):
+    rig = Rig()
+    rig.node.start(0.0)
+    rig.node.handle(rig.router, PriorityChanged(120), 0.1)
+    rig.node.handle(rig.router, ConfigChanged(config(addresses=["192.0.2.100/24", "192.0.2.9/24"])), 0.2)
+
+    def late(*_):
+        raise AssertionError("encoded during the promotion")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vrrplib.node.advertisement_frame", late)
+        patch.setattr("vrrplib.node.announcement_frame", late)
+        rig.node.step(10.0)
+    assert rig.take_log()[-4:] == ["activate 1", "advert 1 100", "announce", "announce"]
+    assert list(rig.transport.sent)[1:] == [
+        announcement_frame(address, rig.backend.mac) for address in ("192.0.2.100", "192.0.2.9")
+    ]
 
 
 def test_the_frame_follows_the_backends_mac():
