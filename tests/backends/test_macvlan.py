@@ -1,0 +1,155 @@
+"""MacvlanBackend's plan: what is done for each family, and why a host is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backends.hosts import V4, V6, memory_host
+from vrrplib.backends.macvlan import LONGEST_NAME, MacvlanBackend
+from vrrplib.backends.plan import AddAddress, AddMacvlan, RemoveAddress, SetLinkUp, SetMacvlanMode, SetSysctl
+from vrrplib.election.config import RouterConfig
+from vrrplib.errors import BackendError, ConfigError
+
+
+def plan(config, host=None, **options):
+    host = host or memory_host()
+    return MacvlanBackend("eth0", config, host=host, **options).plan(host, host.link("eth0"))
+
+
+def sysctls(operations, name):
+    """{path below conf/NAME: value}"""
+    marker = f"/conf/{name}/"
+    found = [item for item in operations if isinstance(item, SetSysctl) and marker in item.path]
+    return {item.path.split("/")[1] + "/" + item.path.split("/")[-1]: item.value for item in found}
+
+
+def test_ipv4_adds_the_addresses_then_goes_live():
+    made = plan(V4)
+    assert made.mac == V4.virtual_mac
+    assert made.own_link == "vmac4-2-51"
+    assert made.activate == (
+        AddAddress("vmac4-2-51", "10.77.0.100/24", prefix_route=False),
+        AddAddress("vmac4-2-51", "10.77.0.101/24", prefix_route=False),
+        SetMacvlanMode("vmac4-2-51", "private"),
+    )
+    assert made.deactivate == (
+        SetMacvlanMode("vmac4-2-51", "source"),
+        RemoveAddress("vmac4-2-51", "10.77.0.101/24"),
+        RemoveAddress("vmac4-2-51", "10.77.0.100/24"),
+    )
+
+
+def test_ipv6_is_off_until_active():
+    made = plan(V6)
+    off = "net/ipv6/conf/vmac6-2-51/disable_ipv6"
+    assert made.activate == (
+        SetSysctl(off, "0"),
+        AddAddress("vmac6-2-51", "fe80::51/64", prefix_route=True, source=False),
+        AddAddress("vmac6-2-51", "fd77::100/64", prefix_route=False, source=False),
+        SetMacvlanMode("vmac6-2-51", "private"),
+    )
+    assert made.deactivate == (SetMacvlanMode("vmac6-2-51", "source"), SetSysctl(off, "1", expected="0"))
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+def test_the_link_is_born_inert_and_silenced_before_it_is_up(config):
+    made = plan(config)
+    (born,) = [item for item in made.prepare if isinstance(item, AddMacvlan)]
+    assert born == AddMacvlan(made.own_link, "eth0", str(config.virtual_mac), "source")
+    assert made.prepare[-1] == SetLinkUp(made.own_link)
+    assert sysctls(made.prepare, made.own_link)["ipv6/disable_ipv6"] == "1"
+    assert not [item for item in made.prepare if isinstance(item, AddAddress | SetMacvlanMode)]
+
+
+def test_sysctls_of_the_parent_are_raised_before_there_is_a_link():
+    made = plan(V4)
+    assert made.prepare[:2] == (
+        SetSysctl("net/ipv4/conf/eth0/arp_ignore", "1", shared=True),
+        SetSysctl("net/ipv4/conf/eth0/arp_announce", "2", shared=True),
+    )
+    assert sysctls(plan(V6).prepare, "eth0") == {}
+
+
+def test_sysctls_of_the_link():
+    assert sysctls(plan(V4).prepare, "vmac4-2-51") == {
+        "ipv4/arp_ignore": "1",
+        "ipv4/arp_announce": "2",
+        "ipv4/arp_filter": "0",
+        "ipv4/rp_filter": "2",
+        "ipv4/promote_secondaries": "1",
+        "ipv4/forwarding": "0",
+        "ipv6/disable_ipv6": "1",
+    }
+    assert sysctls(plan(V6).prepare, "vmac6-2-51") == {
+        "ipv4/arp_ignore": "1",
+        "ipv6/disable_ipv6": "1",
+        "ipv6/addr_gen_mode": "1",
+        "ipv6/accept_ra": "0",
+        "ipv6/autoconf": "0",
+        "ipv6/forwarding": "0",
+    }
+
+
+@pytest.mark.parametrize(("config", "family"), [(V4, 4), (V6, 6)])
+def test_the_link_forwards_as_its_parent_does(config, family):
+    host = memory_host()
+    host.add_sysctl(f"net/ipv{family}/conf/eth0/forwarding", "1")
+    made = plan(config, host)
+    assert sysctls(made.prepare, made.own_link)[f"ipv{family}/forwarding"] == "1"
+
+
+def test_a_kernel_without_ipv6_is_asked_for_nothing_of_it():
+    class Old(type(memory_host())):
+        def sysctl(self, path):
+            return None if path.startswith("net/ipv6") else super().sysctl(path)
+
+    host = Old()
+    host.add_interface("eth0", "02:00:00:00:00:01", ["10.77.0.1/24"])
+    made = plan(V4, host)
+    assert not [item for item in made.prepare if isinstance(item, SetSysctl) and "ipv6" in item.path]
+
+
+def test_where_the_parent_is_not_in_the_subnet_the_link_gets_the_route():
+    config = RouterConfig(vrid=51, addresses=("10.77.0.100/24", "192.0.2.1/24"), primary_address="10.77.0.1")
+    added = [item for item in plan(config).activate if isinstance(item, AddAddress)]
+    assert [item.prefix_route for item in added] == [False, True]
+
+
+@pytest.mark.parametrize("mode", ["private", "bridge", "vepa"])
+def test_modes(mode):
+    assert plan(V4, mode=mode).activate[-1] == SetMacvlanMode("vmac4-2-51", mode)
+
+
+@pytest.mark.parametrize("mode", ["passthru", "source", "", None])
+def test_a_mode_that_cannot_be_switched_to_is_refused(mode):
+    with pytest.raises(ConfigError, match="mode must be one of private, bridge, vepa, not"):
+        MacvlanBackend("eth0", V4, mode=mode)
+
+
+def test_the_name_fits_for_every_vrid_and_index():
+    assert plan(V4, name="vip0").own_link == "vip0"
+    widest = RouterConfig(vrid=255, addresses=("10.77.0.100",), primary_address="10.77.0.1")
+    assert len(plan(widest).own_link) <= LONGEST_NAME
+    assert len("vmac4-999999-255") > LONGEST_NAME  # an index of six digits takes a name of one's own
+
+
+@pytest.mark.parametrize("name", ["", "a" * 16, "a b", "a/b", "a\0b", "ü"])
+def test_a_name_that_the_kernel_would_not_take_is_refused(name):
+    with pytest.raises(ConfigError, match="name must have 1-15 letters"):
+        MacvlanBackend("eth0", V4, name=name)
+
+
+def test_a_link_of_that_name_is_refused_and_left_alone():
+    host = memory_host()
+    host.add_interface("vmac4-2-51", "00:00:5e:00:01:33")
+    backend = MacvlanBackend("eth0", V4, host=host)
+    with pytest.raises(BackendError, match="a link named vmac4-2-51 is there already, and not ours: remove it"):
+        backend.prepare()
+    assert host.performed == []
+    assert host.claims == {}
+
+
+def test_an_address_of_the_parent_is_refused():
+    config = RouterConfig(vrid=51, addresses=("10.77.0.1/24",), primary_address="10.77.0.1", priority=255)
+    with pytest.raises(BackendError, match=r"10\.77\.0\.1 is an address of eth0 itself"):
+        plan(config)
