@@ -1,0 +1,89 @@
+"""simulate: the timeline, and what it is asked for wrongly."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.commands import events, fails, invoke
+
+FAILOVER = ("--router", "a=200", "--router", "b=100", "--crash", "a@10", "--restart", "a@20", "--until", "30")
+
+
+def test_a_failover_for_people() -> None:
+    assert invoke("simulate", *FAILOVER).stdout.splitlines() == [
+        "    0.000000 a: initialize -> backup (startup)",
+        "    0.000000 b: initialize -> backup (startup)",
+        "    3.218750 a: backup -> active (no-response)",
+        "   10.000000 a: crashed",
+        "   12.828125 b: backup -> active (no-response)",
+        "   20.000000 a: restarted",
+        "   20.000000 a: initialize -> backup (startup)",
+        "   23.218750 a: backup -> active (preempted)",
+        "   23.218750 b: active -> backup (higher-priority)",
+        "Active at 30 s: a; the host's neighbour entry: 00:00:5e:00:01:33; "
+        "282 of 2640 pings without an answer, one each 10 ms",
+    ]
+
+
+def test_a_failover_for_programs() -> None:
+    found = events(invoke("simulate", *FAILOVER, "--json"))
+    assert [event["event"] for event in found].count("state") == 7
+    assert {"event": "crashed", "time": 10.0, "interface": "a"} in found
+    assert found[4] == {
+        "event": "state",
+        "time": 12.828125,
+        "interface": "b",
+        "family": 4,
+        "vrid": 51,
+        "old": "backup",
+        "new": "active",
+        "reason": "no-response",
+    }
+    assert found[-1]["event"] == "summary"
+    assert (found[-1]["active"], found[-1]["neighbour"]) == (["a"], ["00:00:5e:00:01:33"])
+
+
+def test_ipv6_version_2_and_the_rest() -> None:
+    found = events(invoke("simulate", "--address", "fe80::51/64", "--shutdown", "a@5", "--json"))
+    assert {event["family"] for event in found if "family" in event} == {6}
+    assert [event["time"] for event in found if event.get("reason") == "priority"] == [5.609375]
+    found = events(invoke("simulate", "--version", "2", "--interval", "2", "--crash", "a@20", "--json"))
+    assert [event["interface"] for event in found if event.get("new") == "active"] == ["a", "b"]
+    found = events(invoke("simulate", *FAILOVER, "--no-preempt", "--delay", "0.001", "--json"))
+    assert found[-1]["active"] == ["b"]
+
+
+@pytest.mark.parametrize("word", ["active", "master", "Master"])
+def test_expectations_take_either_word(word: str) -> None:
+    assert invoke("simulate", "--expect", f"a={word}", "--expect", "b=backup").exit_code == 0
+    result = invoke("simulate", "--expect", f"b={word}")
+    assert result.exit_code == 1
+    assert result.stdout.endswith("b is backup, not active\n")
+
+
+def test_a_paused_backup_stays_backup() -> None:
+    result = invoke("simulate", "--pause", "b@10", "--resume", "b@20", "--expect", "b=backup", "--json")
+    assert result.exit_code == 0
+    assert [event["interface"] for event in events(result) if event.get("new") == "active"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--router", "a"], "'a'"),
+        (["--router", "a=x"], "'x'"),
+        (["--router", "a=300"], "300"),
+        (["--router", "a=1", "--router", "a=2"], "'a'"),
+        (["--crash", "x@1"], "'x'"),
+        (["--crash", "a"], "NAME@SECONDS"),
+        (["--crash", "a@-1"], "-1"),
+        (["--crash", "a@nan"], "nan"),
+        (["--until", "inf"], "inf"),
+        (["--vrid", "0"], "0"),
+        (["--address", "192.0.2.1/24", "--address", "fe80::1"], "one family"),
+        (["--expect", "a=king"], "master"),
+        (["--delay", "-1"], "delay"),
+    ],
+)
+def test_wrong_values(arguments: list[str], named: str) -> None:
+    assert named in fails(invoke("simulate", *arguments), 2)
