@@ -206,13 +206,15 @@ class Process:
         wait_until(lambda: text in self.log, timeout, lambda: f"{text!r} in the log of {self.argv}:\n{self.log}")
 
 
-def wait_until(condition: Callable[[], T], timeout: float, what: str | Callable[[], str] = "it") -> T:
-    """The first true value of condition(), asked each 5 ms; TimeoutError names what was waited for."""
+def wait_until(
+    condition: Callable[[], T], timeout: float, what: str | Callable[[], str] = "it", *, pause: float = 0.005
+) -> T:
+    """The first true value of condition(), asked every `pause`; TimeoutError names what was waited for."""
     end = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > end:
             raise TimeoutError(f"after {timeout} s still no {what if isinstance(what, str) else what()}")
-        time.sleep(0.005)
+        time.sleep(pause)
     return value
 
 
@@ -290,7 +292,7 @@ def _finite(lifetime: Any) -> bool:
 
 
 def _dump_addresses(links: list[dict[str, Any]]) -> dict[str, str]:
-    entries = {}
+    entries: dict[str, str] = {}
     for link in links:
         for address in filter(None, link.get("addr_info", ())):
             for timer in ("valid_life_time", "preferred_life_time"):
@@ -665,11 +667,16 @@ class Capture:
     def wait_for(
         self, condition: Callable[[Frame], object], timeout: float, *, port: str | None = None, since: float = 0.0
     ) -> Frame:
-        """The first frame of that kind; TimeoutError when there is none in time."""
-        found: list[Frame] = wait_until(
-            lambda: self.select(condition, port=port, since=since), timeout, f"such frame from {port or 'any host'}"
-        )
-        return found[0]
+        """The first frame of that kind to be seen; TimeoutError when there is none in time."""
+        unseen = 0
+
+        def look() -> list[Frame]:
+            nonlocal unseen
+            fresh = self._frames[unseen:]  # each frame is looked at once: polling must not disturb what is timed
+            unseen += len(fresh)
+            return [f for f in fresh if f.time >= since and port in (None, f.port) and condition(f)]
+
+        return wait_until(look, timeout, f"such frame from {port or 'any host'}")[0]
 
     def write_pcap(self, path: Path | str, frames: list[Frame] | None = None) -> Path:
         """Write a pcap file with nanoseconds; times are wall clock times, as tools expect."""

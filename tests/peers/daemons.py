@@ -77,6 +77,8 @@ class Daemon(abc.ABC):
     #: The resolution of its timers, in seconds.
     resolution: ClassVar[float] = 0.0
 
+    #: Seconds between questions for its state, which take time from the daemons on a small machine.
+    state_pause: ClassVar[float] = 0.01
     #: Its first advert after it became Active does not reach the wire.
     loses_first_advert: bool = False
 
@@ -133,7 +135,12 @@ class Daemon(abc.ABC):
         return lines
 
     def wait_state(self, state: str, timeout: float) -> None:
-        wait_until(lambda: self.state() == state, timeout, lambda: f"{state} in {self.program}'s log:\n{self.log}")
+        wait_until(
+            lambda: self.state() == state,
+            timeout,
+            lambda: f"{state} in {self.program}'s log:\n{self.log}",
+            pause=self.state_pause,
+        )
 
     def _spawn(self, name: str, *argv: str, environment: dict[str, str] | None = None) -> Process:
         log = self.directory / f"{next(self.host.lab.counter):03}-{name}.log"
@@ -206,6 +213,7 @@ class Frr(Daemon):
     program = "/usr/lib/frr/vrrpd"
     complaint = re.compile(r"invalid|bad |incorrect|does not match|should be|not received", re.IGNORECASE)
     resolution = 0.01
+    state_pause = 0.1
     _STATES: ClassVar = {"Initialize": "initialize", "Backup": "backup", "Master": "active"}
 
     def __init__(self, host: Host, settings: Settings) -> None:

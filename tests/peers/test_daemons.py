@@ -93,7 +93,7 @@ SOURCE, GROUP, VIRTUAL = (bytes(map(int, text.split("."))) for text in ("10.77.0
 
 
 def internet_checksum(data: bytes) -> int:
-    total = sum(word for (word,) in struct.iter_unpack("!H", data))
+    total: int = sum(word for (word,) in struct.iter_unpack("!H", data))
     return ~(total % 0xFFFF) & 0xFFFF
 
 
