@@ -96,9 +96,10 @@ def choose_source(
             raise ConfigError(f"source must be an IPv{family} address, as the virtual addresses are, not {source}")
         return source
     ours = {address.ip for address in virtual}
-    candidates = [item.ip for item in there if item.version == family and item.ip not in ours]
+    usable = [item.ip for item in there if item.version == family]
     if family is Family.IPV6:
-        candidates = [address for address in candidates if address.is_link_local]
+        usable = [address for address in usable if address.is_link_local]
+    candidates = [address for address in usable if address not in ours] or usable  # an owner may have no other
     if not candidates:
         what = "link-local IPv6 address" if family is Family.IPV6 else "IPv4 address"
         raise BackendError(f"{interface} has no {what} to send from: give it one, or name one with --source")
