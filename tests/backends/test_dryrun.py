@@ -109,6 +109,8 @@ def test_the_commands_of_a_macvlan_as_a_root_shell_takes_them():
         "sysctl -w net/ipv4/conf/eth0/arp_announce=2",
         "ip link add link eth0 name vmac4-2-51 address 00:00:5e:00:01:33 type macvlan mode source",
         "sysctl -w net/ipv4/conf/vmac4-2-51/arp_ignore=1",
+        "sysctl -w net/ipv4/conf/vmac4-2-51/medium_id=-1",
+        "sysctl -w net/ipv4/conf/vmac4-2-51/proxy_arp_pvlan=0",
         "sysctl -w net/ipv6/conf/vmac4-2-51/disable_ipv6=1",
         "sysctl -w net/ipv4/conf/vmac4-2-51/arp_announce=2",
         "sysctl -w net/ipv4/conf/vmac4-2-51/arp_filter=0",

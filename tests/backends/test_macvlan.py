@@ -73,6 +73,8 @@ def test_sysctls_of_the_parent_are_raised_before_there_is_a_link():
 def test_sysctls_of_the_link():
     assert sysctls(plan(V4).prepare, "vmac4-2-51") == {
         "ipv4/arp_ignore": "1",
+        "ipv4/medium_id": "-1",
+        "ipv4/proxy_arp_pvlan": "0",
         "ipv4/arp_announce": "2",
         "ipv4/arp_filter": "0",
         "ipv4/rp_filter": "2",
@@ -82,6 +84,8 @@ def test_sysctls_of_the_link():
     }
     assert sysctls(plan(V6).prepare, "vmac6-2-51") == {
         "ipv4/arp_ignore": "1",
+        "ipv4/medium_id": "-1",
+        "ipv4/proxy_arp_pvlan": "0",
         "ipv6/disable_ipv6": "1",
         "ipv6/addr_gen_mode": "1",
         "ipv6/accept_ra": "0",

@@ -31,6 +31,10 @@ _LIVE_MODES = ("private", "bridge", "vepa")
 _SYSCTLS = {
     # The macvlan must not answer ARP for the addresses of its parent or siblings.
     "ipv4/{}/arp_ignore": "1",
+    # Nor by proxy (default.proxy_arp, all.proxy_arp): the route to every host of the LAN is by another interface,
+    # the parent, so it would claim them all. An unknown medium (-1) stops that, whatever all.proxy_arp is.
+    "ipv4/{}/medium_id": "-1",
+    "ipv4/{}/proxy_arp_pvlan": "0",
     # Silence until Active: no MLD, no neighbour or router discovery may leave with the virtual MAC of a Backup.
     "ipv6/{}/disable_ipv6": "1",
 }
