@@ -8,7 +8,7 @@ router under test, priority 100, has run as Backup all the while. Measured with 
 switch's ports: from the last advertisement that it heard to its first, and to its first gratuitous ARP, less what
 RFC 9568 6.1 prescribes. Blocks of runs with ours and with keepalived alternate, so that both meet the same noise.
 
-Then each is Active for ten seconds at 10 ms, three times in turn: how long is an interval, on average and at its worst?
+Then each is Active for ten seconds at 10 ms, three times in turn: how long is an interval, on average and at worst?
 Needs root, ip(8) and keepalived. Asserts nothing: times are a machine's.
 """
 
