@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from tests.election.play import config
+from tests.election.play import ACTIVE, BACKUP, config
 from vrrplib.backends.base import HostChange, HostChangeKind, NetBackend, Watch
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
@@ -159,3 +159,16 @@ class Rig:
     def take_log(self) -> list[str]:
         log, self.log[:] = self.log.copy(), []
         return log
+
+
+def active(*configs: RouterConfig, **options: Any) -> Rig:
+    """Everybody Active at 10.0, the log empty."""
+    rig = Rig(*configs, **options)
+    rig.node.start(0.0)
+    for router in rig.routers:
+        if router.state is BACKUP:
+            router.deadline = 10.0
+    rig.node.step(10.0)
+    assert {router.state for router in rig.routers} == {ACTIVE}
+    rig.take_log()
+    return rig
