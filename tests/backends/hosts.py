@@ -12,7 +12,8 @@ from vrrplib.backends.journal import FileJournal, JournalStore
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.memory import MemoryHost
-from vrrplib.backends.plan import Claim, Host, Journal, Link, Operation, PlannedBackend
+from vrrplib.backends.operations import Operation
+from vrrplib.backends.plan import Claim, Host, Journal, Link, PlannedBackend
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.backends.hosts import PHYSICAL, V4, V6, memory_host
 from vrrplib.backends.announce import AnnounceBackend
-from vrrplib.backends.plan import AddAddress, RemoveAddress, SetSysctl
+from vrrplib.backends.operations import AddAddress, RemoveAddress, SetSysctl
 from vrrplib.election.config import RouterConfig
 
 

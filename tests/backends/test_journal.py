@@ -18,7 +18,13 @@ from tests.backends.hosts import BOOT, PHYSICAL, V4, JournalledHost, abandon, me
 from vrrplib.backends.journal import DEFAULT_STATE_DIR, JournalStore, state_directory
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
-from vrrplib.backends.plan import AddAddress, Claim, RemoveAddress, SetMac, SetSysctl
+from vrrplib.backends.operations import (
+    AddAddress,
+    RemoveAddress,
+    SetMac,
+    SetSysctl,
+)
+from vrrplib.backends.plan import Claim
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
 

@@ -8,7 +8,12 @@ from tests.backends.hosts import PHYSICAL, V4, V6, memory_host, snapshot
 from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
-from vrrplib.backends.plan import AddAddress, RemoveAddress, SetMac, SetSysctl
+from vrrplib.backends.operations import (
+    AddAddress,
+    RemoveAddress,
+    SetMac,
+    SetSysctl,
+)
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
 from vrrplib.errors import BackendError, ConfigError

@@ -6,7 +6,14 @@ import pytest
 
 from tests.backends.hosts import V4, V6, memory_host
 from vrrplib.backends.macvlan import LONGEST_NAME, MacvlanBackend
-from vrrplib.backends.plan import AddAddress, AddMacvlan, RemoveAddress, SetLinkUp, SetMacvlanMode, SetSysctl
+from vrrplib.backends.operations import (
+    AddAddress,
+    AddMacvlan,
+    RemoveAddress,
+    SetLinkUp,
+    SetMacvlanMode,
+    SetSysctl,
+)
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 

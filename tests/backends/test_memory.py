@@ -8,10 +8,9 @@ import pytest
 
 from tests.backends.hosts import PHYSICAL, memory_host, snapshot
 from vrrplib.backends.memory import MemoryHost
-from vrrplib.backends.plan import (
+from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
-    Claim,
     DeleteLink,
     RemoveAddress,
     SetLinkUp,
@@ -19,6 +18,7 @@ from vrrplib.backends.plan import (
     SetMacvlanMode,
     SetSysctl,
 )
+from vrrplib.backends.plan import Claim
 from vrrplib.errors import BackendError
 
 VIRTUAL = "00:00:5e:00:01:33"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -11,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backends.hosts import V4, TroubledHost, memory_host, snapshot
-from vrrplib.backends import plan
+from tests.backends.strategies import operations
 from vrrplib.backends.announce import AnnounceBackend
-from vrrplib.backends.plan import (
+from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
     DeleteLink,
@@ -21,50 +19,14 @@ from vrrplib.backends.plan import (
     RemoveAddress,
     SetLinkUp,
     SetMac,
-    SetMacvlanMode,
     SetSysctl,
-    decode_lines,
-    encode_line,
     from_dict,
-    raise_sysctl,
-    undo_all,
-    undo_of,
 )
+from vrrplib.backends.plan import decode_lines, encode_line, raise_sysctl, undo_all, undo_of
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 
 ARP_IGNORE = "net/ipv4/conf/eth0/arp_ignore"
-
-names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/"), min_size=1, max_size=15)
-macs = st.binary(min_size=6, max_size=6).map(lambda octets: octets.hex(":"))
-addresses = st.one_of(
-    st.builds("{}/{}".format, st.ip_addresses(v=4), st.integers(0, 32)),
-    st.builds("{}/{}".format, st.ip_addresses(v=6), st.integers(0, 128)),
-)
-modes = st.sampled_from(["source", "private", "bridge", "vepa"])
-paths = names.map("net/ipv4/conf/{}/arp_ignore".format)
-values = st.text(st.characters(codec="utf-8"), max_size=20)
-maybe = st.none() | values
-
-operations: st.SearchStrategy[Operation] = st.one_of(
-    st.builds(AddMacvlan, names, names, macs, modes),
-    st.builds(DeleteLink, names, macs),
-    st.builds(SetMacvlanMode, names, modes),
-    st.builds(SetLinkUp, names),
-    st.builds(SetMac, names, macs, st.none() | macs),
-    st.builds(AddAddress, names, addresses, st.booleans(), st.booleans()),
-    st.builds(RemoveAddress, names, addresses),
-    st.builds(SetSysctl, paths, values, maybe, st.booleans()),
-)
-
-
-def test_the_strategy_knows_every_operation():
-    assert len(plan._OPERATIONS) == 8
-
-
-@given(operations)
-def test_every_operation_survives_its_way_through_json(operation):
-    assert from_dict(json.loads(json.dumps(operation.to_dict()))) == operation
 
 
 @given(st.lists(operations, max_size=5))
@@ -83,48 +45,6 @@ def test_a_torn_last_line_is_left_out_and_nothing_else(written, data):
 @given(st.binary(max_size=60))
 def test_garbage_is_no_journal(data):
     assert all(isinstance(line, dict) for line in decode_lines(data))
-
-
-@pytest.mark.parametrize("values", [{}, {"operation": "Reboot"}, {"operation": "SetLinkUp", "when": "now"}])
-def test_what_no_version_wrote_is_refused(values):
-    with pytest.raises((KeyError, TypeError)):
-        from_dict(values)
-
-
-@given(operations)
-def test_a_command_is_one_line(operation):
-    if isinstance(operation, SetSysctl) and "\n" in operation.value:
-        return
-    assert len(operation.command.splitlines()) <= 1 or "\n" not in operation.command
-    assert operation.command.split()[0] in ("ip", "sysctl")
-
-
-@pytest.mark.parametrize(
-    ("operation", "command"),
-    [
-        (
-            AddMacvlan("vmac4-2-51", "eth0", "00:00:5e:00:01:33", "source"),
-            "ip link add link eth0 name vmac4-2-51 address 00:00:5e:00:01:33 type macvlan mode source",
-        ),
-        (DeleteLink("vmac4-2-51", "00:00:5e:00:01:33"), "ip link delete dev vmac4-2-51"),
-        (SetMacvlanMode("vmac4-2-51", "private"), "ip link set dev vmac4-2-51 type macvlan mode private"),
-        (SetLinkUp("vmac4-2-51"), "ip link set dev vmac4-2-51 up"),
-        (SetMac("eth0", "00:00:5e:00:01:33"), "ip link set dev eth0 address 00:00:5e:00:01:33"),
-        (AddAddress("eth0", "10.77.0.100/24"), "ip address replace 10.77.0.100/24 dev eth0"),
-        (
-            AddAddress("vmac6-2-51", "fd77::100/64", prefix_route=False, source=False),
-            "ip address replace fd77::100/64 dev vmac6-2-51 nodad noprefixroute preferred_lft 0",
-        ),
-        (RemoveAddress("eth0", "10.77.0.100/24"), "ip address delete 10.77.0.100/24 dev eth0"),
-        (SetSysctl("net/ipv4/conf/eth0.5/arp_ignore", "1"), "sysctl -w net/ipv4/conf/eth0.5/arp_ignore=1"),
-        (SetLinkUp("a;b"), "ip link set dev 'a;b' up"),
-    ],
-)
-def test_commands_are_those_of_ip_and_sysctl(operation, command):
-    assert operation.command == command
-
-
-# -- undo --
 
 
 @pytest.mark.parametrize(
@@ -262,10 +182,3 @@ def test_the_journal_is_written_before_the_deed():
     assert seen == [2]
     backend.deactivate()
     assert host.journals[0].undo == []
-
-
-def test_operations_are_values():
-    for kind in plan._OPERATIONS.values():
-        assert dataclasses.is_dataclass(kind)
-        assert kind.__dataclass_params__.frozen
-        assert not hasattr(kind, "__dict__") or "__slots__" in vars(kind)

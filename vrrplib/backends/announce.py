@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from vrrplib.backends.plan import (
-    AddAddress,
-    Host,
-    Link,
-    Operation,
-    Plan,
-    PlannedBackend,
-    RemoveAddress,
-    raise_sysctl,
-)
+from vrrplib.backends.operations import AddAddress, Operation, RemoveAddress
+from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-
 from vrrplib.backends.base import NetBackend
 from vrrplib.backends.memory import MemoryHost
-from vrrplib.backends.plan import Host, Operation, PlannedBackend
+from vrrplib.backends.operations import Operation
+from vrrplib.backends.plan import Host, PlannedBackend, kernel_host
 from vrrplib.election.config import RouterConfig
 
 
@@ -18,10 +17,7 @@ class DryRunBackend(NetBackend):
     """
 
     def __init__(self, backend: PlannedBackend, *, host: Host | None = None) -> None:
-        base = host or backend.host
-        if base is None:
-            base = importlib.import_module("vrrplib.backends.netlink").shared_host(backend.netns)
-        self._copy = MemoryHost(base)
+        self._copy = MemoryHost(host or backend.host or kernel_host(backend.netns))
         self._backend = backend
         backend.host = self._copy
         self.exclusive = backend.exclusive  # type: ignore[misc]  # a ClassVar of the backends that do it

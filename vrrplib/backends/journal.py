@@ -15,7 +15,8 @@ import pathlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from vrrplib.backends.plan import Claim, Operation, decode_lines, encode_line, from_dict
+from vrrplib.backends.operations import Operation, from_dict
+from vrrplib.backends.plan import Claim, decode_lines, encode_line
 from vrrplib.errors import BackendError
 
 FORMAT = 1
@@ -48,9 +49,16 @@ class FileJournal:
         self._descriptor = descriptor
 
     def record(self, undo: Sequence[Operation]) -> None:
+        self.ready(undo)()
+
+    def ready(self, undo: Sequence[Operation]) -> Callable[[], None]:
         lines = b"".join(encode_line(operation.to_dict()) for operation in undo)
-        with _explained(self._path):
-            _append(self._descriptor, lines)
+
+        def write() -> None:
+            with _explained(self._path):
+                _append(self._descriptor, lines)
+
+        return write
 
     def share(self, undo: Operation) -> None:
         self._store.share(self._claim, undo)

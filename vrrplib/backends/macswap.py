@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vrrplib.backends.announce import on_parent
-from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, SetMac, raise_sysctl
+from vrrplib.backends.operations import SetMac
+from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 
 
 class MacSwapBackend(PlannedBackend):

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 
-from vrrplib.backends.plan import (
+from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
-    Host,
-    Link,
     Operation,
-    Plan,
-    PlannedBackend,
     RemoveAddress,
     SetLinkUp,
     SetMacvlanMode,
     SetSysctl,
-    raise_sysctl,
 )
+from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace

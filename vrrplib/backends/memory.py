@@ -8,14 +8,10 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from vrrplib.backends.plan import (
+from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
-    Claim,
     DeleteLink,
-    Host,
-    Journal,
-    Link,
     Operation,
     RemoveAddress,
     SetLinkUp,
@@ -23,6 +19,7 @@ from vrrplib.backends.plan import (
     SetMacvlanMode,
     SetSysctl,
 )
+from vrrplib.backends.plan import Claim, Host, Journal, Link
 from vrrplib.errors import BackendError
 from vrrplib.wire.addresses import Family, InterfaceLike, IPInterface, MacAddress, to_interface
 
@@ -37,6 +34,9 @@ class MemoryJournal:
 
     def record(self, undo: Sequence[Operation]) -> None:
         self.undo.extend(undo)
+
+    def ready(self, undo: Sequence[Operation]) -> Callable[[], None]:
+        return functools.partial(self.record, tuple(undo))
 
     def share(self, undo: Operation) -> None:
         self._host.shared.setdefault(self._key[0], []).append(undo)

@@ -12,7 +12,7 @@ import os
 import pathlib
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv6Interface
 from typing import Any
 
@@ -20,12 +20,11 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
-from vrrplib.backends.plan import (
+from vrrplib.backends.netlink_socket import HEADER, NetlinkSocket
+from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
-    Claim,
     DeleteLink,
-    Link,
     Operation,
     RemoveAddress,
     SetLinkUp,
@@ -33,26 +32,22 @@ from vrrplib.backends.plan import (
     SetMacvlanMode,
     SetSysctl,
 )
+from vrrplib.backends.plan import Claim, Link
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace, run_in
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress, to_interface
 
-_REQUEST, _MULTI, _ACK, _DUMP, _CREATE, _EXCL, _REPLACE = 0x1, 0x2, 0x4, 0x300, 0x400, 0x200, 0x100
+_REQUEST, _ACK, _DUMP, _CREATE, _EXCL, _REPLACE = 0x1, 0x4, 0x300, 0x400, 0x200, 0x100
 _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
-_ERROR, _DONE = 2, 3
-_SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
-_SO_NETNS_COOKIE = 71
 _IFF_UP = 1
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _FOREVER = 0xFFFFFFFF
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
 _NEWNEIGH, _GETNEIGH = 28, 30
 _STATIC_STATES = 0x40 | 0x80  # NUD_NOARP, NUD_PERMANENT
 _PROXY, _UNICAST = 0x08, 1
-_ALL_NEIGHBOURS = _HEADER.pack(_HEADER.size + _NEIGHBOUR.size, _GETNEIGH, _REQUEST | _DUMP, 0, 0) + bytes(12)
+_ALL_NEIGHBOURS = HEADER.pack(HEADER.size + _NEIGHBOUR.size, _GETNEIGH, _REQUEST | _DUMP, 0, 0) + bytes(12)
 _MESSAGES_PER_CALL = 64  # their acknowledgements must fit into the socket's buffer
-_BUFFER = 1 << 16
 
 # What is already as the operation would have it: every one of them may be done again.
 _DONE_ALREADY: dict[type[Operation], tuple[int, ...]] = {
@@ -79,7 +74,7 @@ class NetlinkHost:
     def __init__(self, netns: Namespace = None, *, state_dir: str | os.PathLike[str] | None = None) -> None:
         self._netns = netns
         self._state_dir = state_directory(state_dir)
-        self._socket: _Socket | None = None
+        self._socket: NetlinkSocket | None = None
 
     def link(self, name: str) -> Link | None:
         message = _message(ifinfmsg, _GETLINK, 0, IFLA_IFNAME=name)
@@ -161,9 +156,9 @@ class NetlinkHost:
 
     # -- netlink --
 
-    def _open(self) -> _Socket:
+    def _open(self) -> NetlinkSocket:
         if self._socket is None:
-            self._socket = run_in(self._netns, _Socket)
+            self._socket = run_in(self._netns, NetlinkSocket)
         return self._socket
 
     def _is_due(self, operation: Operation) -> bool:
@@ -255,55 +250,6 @@ class NetlinkHost:
     def _store(self) -> JournalStore:
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot)
-
-
-class _Socket:
-    """A netlink socket, and the two ways of asking: for an answer, and for acknowledgements of many changes."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
-        self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
-        self._sequence = 0
-        try:
-            cookie = self._socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
-            self.cookie = struct.unpack("=Q", cookie)[0]
-        except OSError:  # before Linux 5.14
-            self.cookie = os.stat("/proc/thread-self/ns/net").st_ino
-
-    def request(self, message: bytes) -> list[bytes]:
-        """The messages that answer one; raises OSError."""
-        self._sequence += 1
-        self._socket.send(_with_sequence(message, self._sequence))
-        answers: list[bytes] = []
-        while True:
-            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
-                if sequence != self._sequence:
-                    continue
-                if kind == _ERROR:
-                    raise _os_error(body)
-                if kind == _DONE:
-                    return answers
-                answers.append(body)
-                if not flags & _MULTI:
-                    return answers
-
-    def send(self, messages: list[bytes]) -> list[OSError | None]:
-        """Have the kernel do all of ``messages``, in one call; for each of them None or what went wrong."""
-        first = self._sequence + 1
-        self._sequence += len(messages)
-        self._socket.send(b"".join(_with_sequence(message, first + at) for at, message in enumerate(messages)))
-        answers: dict[int, OSError | None] = {}
-        while len(answers) < len(messages):
-            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
-                if kind == _ERROR and sequence >= first:
-                    failed = struct.unpack_from("=i", body, 16)[0] != 0
-                    answers[sequence] = _os_error(body, flags) if failed else None
-        return [answers[first + at] for at in range(len(messages))]
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @functools.lru_cache(maxsize=64)
@@ -403,53 +349,20 @@ def _address_message(number: int, flags: int, index: int, operation: AddAddress 
 
 
 def _is_static(neighbour: bytes, index: int) -> bool:
-    _, its_index, state, flags, kind = _NEIGHBOUR.unpack_from(neighbour, _HEADER.size)
+    _, its_index, state, flags, kind = _NEIGHBOUR.unpack_from(neighbour, HEADER.size)
     return its_index == index and bool(state & _STATIC_STATES) and kind == _UNICAST and not flags & _PROXY
 
 
 def _neighbour_again(neighbour: bytes) -> bytes:
     """The message that makes what a dump told; the kernel takes its attributes as it gave them."""
     flags = _REQUEST | _ACK | _CREATE | _REPLACE
-    return _HEADER.pack(len(neighbour), _NEWNEIGH, flags, 0, 0) + neighbour[_HEADER.size :]
-
-
-def _with_sequence(message: bytes, sequence: int) -> bytes:
-    return message[:8] + struct.pack("=I", sequence) + message[12:]
-
-
-def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Type, flags, sequence number and the whole bytes of each message."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size:
-            return
-        yield kind, flags, sequence, data[at : at + length]
-        at += (length + 3) & ~3
+    return HEADER.pack(len(neighbour), _NEWNEIGH, flags, 0, 0) + neighbour[HEADER.size :]
 
 
 def _decode(kind: type, data: bytes) -> Any:
     message = kind(data)
     message.decode()
     return message
-
-
-def _os_error(data: bytes, flags: int = 0) -> OSError:
-    number = -struct.unpack_from("=i", data, 16)[0]
-    return OSError(number, os.strerror(number) + _kernel_words(data))
-
-
-def _kernel_words(data: bytes) -> str:
-    """The sentence that the kernel adds to some errors (NLMSGERR_ATTR_MSG)."""
-    at = 36  # behind the head, the number, and the head of the request
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            break
-        if kind == 1:
-            return f" ({data[at + 4 : at + length].rstrip(bytes(1)).decode(errors='replace')})"
-        at += (length + 3) & ~3
-    return ""
 
 
 def _sysctl_file(path: str) -> pathlib.Path:

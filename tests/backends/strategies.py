@@ -1,0 +1,39 @@
+"""Hypothesis strategies for operations."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from vrrplib.backends.operations import (
+    AddAddress,
+    AddMacvlan,
+    DeleteLink,
+    Operation,
+    RemoveAddress,
+    SetLinkUp,
+    SetMac,
+    SetMacvlanMode,
+    SetSysctl,
+)
+
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/"), min_size=1, max_size=15)
+macs = st.binary(min_size=6, max_size=6).map(lambda octets: octets.hex(":"))
+addresses = st.one_of(
+    st.builds("{}/{}".format, st.ip_addresses(v=4), st.integers(0, 32)),
+    st.builds("{}/{}".format, st.ip_addresses(v=6), st.integers(0, 128)),
+)
+modes = st.sampled_from(["source", "private", "bridge", "vepa"])
+paths = names.map("net/ipv4/conf/{}/arp_ignore".format)
+values = st.text(st.characters(codec="utf-8"), max_size=20)
+maybe = st.none() | values
+
+operations: st.SearchStrategy[Operation] = st.one_of(
+    st.builds(AddMacvlan, names, names, macs, modes),
+    st.builds(DeleteLink, names, macs),
+    st.builds(SetMacvlanMode, names, modes),
+    st.builds(SetLinkUp, names),
+    st.builds(SetMac, names, macs, st.none() | macs),
+    st.builds(AddAddress, names, addresses, st.booleans(), st.booleans()),
+    st.builds(RemoveAddress, names, addresses),
+    st.builds(SetSysctl, paths, values, maybe, st.booleans()),
+)

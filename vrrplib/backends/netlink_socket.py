@@ -1,0 +1,97 @@
+"""A netlink socket: whole messages in, answers out; what is in them is for others to know."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+_MULTI = 0x2
+_ERROR, _DONE = 2, 3
+_SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
+_SO_NETNS_COOKIE = 71
+_BUFFER = 1 << 16
+
+
+class NetlinkSocket:
+    """A netlink socket, and the two ways of asking: for an answer, and for acknowledgements of many changes."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+        self._sequence = 0
+        try:
+            cookie = self._socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+            self.cookie = struct.unpack("=Q", cookie)[0]
+        except OSError:  # before Linux 5.14
+            self.cookie = os.stat("/proc/thread-self/ns/net").st_ino
+
+    def request(self, message: bytes) -> list[bytes]:
+        """The messages that answer one; raises OSError."""
+        self._sequence += 1
+        self._socket.send(_with_sequence(message, self._sequence))
+        answers: list[bytes] = []
+        while True:
+            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+                if sequence != self._sequence:
+                    continue
+                if kind == _ERROR:
+                    raise _os_error(body)
+                if kind == _DONE:
+                    return answers
+                answers.append(body)
+                if not flags & _MULTI:
+                    return answers
+
+    def send(self, messages: list[bytes]) -> list[OSError | None]:
+        """Have the kernel do all of ``messages``, in one call; for each of them None or what went wrong."""
+        first = self._sequence + 1
+        self._sequence += len(messages)
+        self._socket.send(b"".join(_with_sequence(message, first + at) for at, message in enumerate(messages)))
+        answers: dict[int, OSError | None] = {}
+        while len(answers) < len(messages):
+            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+                if kind == _ERROR and sequence >= first:
+                    failed = struct.unpack_from("=i", body, 16)[0] != 0
+                    answers[sequence] = _os_error(body, flags) if failed else None
+        return [answers[first + at] for at in range(len(messages))]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _with_sequence(message: bytes, sequence: int) -> bytes:
+    return message[:8] + struct.pack("=I", sequence) + message[12:]
+
+
+def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Type, flags, sequence number and the whole bytes of each message."""
+    at = 0
+    while at + HEADER.size <= len(data):
+        length, kind, flags, sequence, _ = HEADER.unpack_from(data, at)
+        if length < HEADER.size:
+            return
+        yield kind, flags, sequence, data[at : at + length]
+        at += (length + 3) & ~3
+
+
+def _os_error(data: bytes, flags: int = 0) -> OSError:
+    number = -struct.unpack_from("=i", data, 16)[0]
+    return OSError(number, os.strerror(number) + _kernel_words(data))
+
+
+def _kernel_words(data: bytes) -> str:
+    """The sentence that the kernel adds to some errors (NLMSGERR_ATTR_MSG)."""
+    at = 36  # behind the head, the number, and the head of the request
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4:
+            break
+        if kind == 1:
+            return f" ({data[at + 4 : at + length].rstrip(bytes(1)).decode(errors='replace')})"
+        at += (length + 3) & ~3
+    return ""

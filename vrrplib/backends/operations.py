@@ -1,0 +1,176 @@
+"""Single changes of a host, as values: each knows the line of ip(8) or sysctl(8) that does the same."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import shlex
+from typing import Any
+
+from vrrplib.wire.addresses import Family, IPInterface, to_interface
+
+
+class Operation(abc.ABC):
+    """One change of the host. ``command`` is the line of ip(8) or sysctl(8) that does the same."""
+
+    __slots__ = ()
+
+    @property
+    @abc.abstractmethod
+    def command(self) -> str:
+        """A line for a root shell."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The operation as JSON-able values; :func:`from_dict` takes it back."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        plain = {
+            name: value if isinstance(value, int) else str(value)
+            for name, value in fields.items()
+            if value is not None
+        }
+        return {"operation": type(self).__name__, **plain}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddMacvlan(Operation):
+    """Create a macvlan link, down, in ``mode``."""
+
+    name: str
+    parent: str
+    mac: str
+    mode: str
+
+    @property
+    def command(self) -> str:
+        return _line(
+            "ip link add link", self.parent, "name", self.name, "address", self.mac, "type macvlan mode", self.mode
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeleteLink(Operation):
+    """Remove a link, if it is there and has this MAC: one that somebody else made since is left alone."""
+
+    name: str
+    mac: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link delete dev", self.name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetMacvlanMode(Operation):
+    """``source`` with its empty list makes a macvlan inert, if it is there; ``private`` and others make it live."""
+
+    name: str
+    mode: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "type macvlan mode", self.mode)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetLinkUp(Operation):
+    """Set a link administratively up."""
+
+    name: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "up")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetMac(Operation):
+    """Change an interface's MAC; with ``expected``, only if it is that one now."""
+
+    name: str
+    mac: str
+    expected: str | None = None
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "address", self.mac)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddAddress(Operation):
+    """Give an interface an address, without duplicate address detection.
+
+    ``prefix_route`` False keeps the kernel from routing the prefix to this interface, ``source`` False from
+    choosing the address as the source of what it sends by itself (IPv6: deprecated).
+    """
+
+    name: str
+    address: str
+    prefix_route: bool = True
+    source: bool = True
+
+    @property
+    def interface(self) -> IPInterface:
+        """``address``, parsed."""
+        return to_interface(self.address)
+
+    @property
+    def command(self) -> str:
+        words = ["ip address replace", self.address, "dev", self.name]
+        if self.interface.version == Family.IPV6.value:
+            words.append("nodad")
+        if not self.prefix_route:
+            words.append("noprefixroute")
+        if not self.source:
+            words.append("preferred_lft 0")
+        return _line(*words)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RemoveAddress(Operation):
+    """Take an address from an interface, if it is there."""
+
+    name: str
+    address: str
+
+    @property
+    def interface(self) -> IPInterface:
+        """``address``, parsed."""
+        return to_interface(self.address)
+
+    @property
+    def command(self) -> str:
+        return _line("ip address delete", self.address, "dev", self.name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetSysctl(Operation):
+    """Write a file below /proc/sys (``path`` begins with ``net/``); with ``expected``, only if it holds that now.
+
+    ``shared`` ones belong to all virtual routers on an interface: the last to go restores them.
+    """
+
+    path: str
+    value: str
+    expected: str | None = None
+    shared: bool = False
+
+    @property
+    def command(self) -> str:
+        # slashes: a dot in an interface's name is one of its letters then, and not a separator
+        return _line("sysctl -w", f"{self.path}={self.value}")
+
+
+_OPERATIONS: dict[str, type[Operation]] = {
+    kind.__name__: kind
+    for kind in (AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetMac, AddAddress, RemoveAddress, SetSysctl)
+}
+
+
+def from_dict(values: dict[str, Any]) -> Operation:
+    """The operation that ``to_dict`` wrote. KeyError or TypeError for what no version of it wrote."""
+    values = dict(values)
+    return _OPERATIONS[values.pop("operation")](**values)
+
+
+def _line(*words: str) -> str:
+    return " ".join(word if " " in word else shlex.quote(word) for word in words)
