@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import queue
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from types import FrameType
 from typing import Any, TypeAlias
@@ -33,6 +36,8 @@ BACKENDS: dict[str, type[Backend]] = {
     "announce": AnnounceBackend,
 }
 DEFAULT_REALTIME = 50
+PATIENCE = 1.0
+"""Seconds at the end for a reader that does not read."""
 
 
 @click.command(
@@ -200,40 +205,72 @@ def _serve(output: Output, backend: Backend, interface: str, config: RouterConfi
     from vrrplib.transports.packet import PacketTransport  # noqa: PLC0415
 
     transport = PacketTransport(interface)
+    printer = _Printer(output, interface, config)
     try:
         node = Node(transport)
         node.add(Router(config), backend)
-        output.event(
+        serve([node], notify=printer)
+    finally:
+        transport.close()
+        printer.finish()
+    if printer.is_stuck:
+        os._exit(0)  # all is given back; Python itself would wait for a lock that the stuck thread has, and abort
+
+
+class _Printer:
+    """Prints in a thread of its own: a pipe that is full, or a terminal that is held, stops no advertisement.
+
+    Called in the loop's thread. The first notice comes when all is set up, which is the moment to freeze the
+    garbage collector.
+    """
+
+    def __init__(self, output: Output, interface: str, config: RouterConfig) -> None:
+        self._output = output
+        self._interface = interface
+        self._config = config
+        self._begun = False
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._print, daemon=True, name="printer")
+        self._thread.start()
+
+    def __call__(self, notice: Notice) -> None:
+        now = notice.time + time.time() - time.monotonic()
+        if not self._begun:
+            self._begun = True
+            self._waiting.put(lambda: self._tell_start(now))
+            # a full collection with pyroute2 loaded stalls the loop for 9 ms: longer than an interval may be
+            gc.collect()
+            gc.freeze()
+        self._waiting.put(lambda: self._output.notice(notice, time=now, stamp=_stamp(now)))
+
+    def finish(self) -> None:
+        """Print what is left, as far as anybody reads it."""
+        self._waiting.put(None)
+        self._thread.join(PATIENCE)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nobody read it, after :meth:`finish`."""
+        return self._thread.is_alive()
+
+    def _tell_start(self, now: float) -> None:
+        config = self._config
+        self._output.event(
             "start",
-            f"{_stamp(time.time())} {interface} vrid {config.vrid} IPv{config.family} starts: "
-            f"{config.virtual_mac}, priority {config.priority}, from {config.primary_address}",
-            interface=interface,
+            f"{_stamp(now)} {self._interface} vrid {config.vrid} IPv{config.family} starts: {config.virtual_mac}, "
+            f"priority {config.priority}, from {config.primary_address}",
+            time=now,
+            interface=self._interface,
             family=int(config.family),
             vrid=config.vrid,
             priority=config.priority,
             source=str(config.primary_address),
             virtual_mac=str(config.virtual_mac),
         )
-        serve([node], notify=_Notify(output))
-    finally:
-        transport.close()
 
-
-class _Notify:
-    """Prints notices; the first comes when all is set up, which is the moment to freeze the garbage collector."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._frozen = False
-
-    def __call__(self, notice: Notice) -> None:
-        now = time.time() - (time.monotonic() - notice.time)
-        self._output.notice(notice, time=now, stamp=_stamp(now))
-        if not self._frozen:
-            # a full collection with pyroute2 loaded stalls the loop for 9 ms: longer than an interval may be
-            gc.collect()
-            gc.freeze()
-            self._frozen = True
+    def _print(self) -> None:
+        while (act := self._waiting.get()) is not None:
+            act()
 
 
 def _stamp(seconds: float) -> str:
