@@ -116,6 +116,5 @@ def test_the_commands_of_a_macvlan_as_a_root_shell_takes_them():
         "sysctl -w net/ipv4/conf/vmac4-2-51/arp_filter=0",
         "sysctl -w net/ipv4/conf/vmac4-2-51/rp_filter=2",
         "sysctl -w net/ipv4/conf/vmac4-2-51/promote_secondaries=1",
-        "sysctl -w net/ipv4/conf/vmac4-2-51/forwarding=0",
         "ip link set dev vmac4-2-51 up",
     )

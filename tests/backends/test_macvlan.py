@@ -86,7 +86,6 @@ def test_sysctls_of_the_link():
         "ipv4/arp_filter": "0",
         "ipv4/rp_filter": "2",
         "ipv4/promote_secondaries": "1",
-        "ipv4/forwarding": "0",
         "ipv6/disable_ipv6": "1",
     }
     assert sysctls(plan(V6).prepare, "vmac6-2-51") == {
@@ -97,16 +96,27 @@ def test_sysctls_of_the_link():
         "ipv6/addr_gen_mode": "1",
         "ipv6/accept_ra": "0",
         "ipv6/autoconf": "0",
-        "ipv6/forwarding": "0",
     }
 
 
-@pytest.mark.parametrize(("config", "family"), [(V4, 4), (V6, 6)])
-def test_the_link_forwards_as_its_parent_does(config, family):
+@pytest.mark.parametrize(
+    ("config", "parent", "default", "everywhere", "written"),
+    [
+        (V4, "1", "0", "0", "1"),
+        (V4, "0", "1", "1", "0"),
+        (V4, "1", "1", "1", None),  # as a new link is anyway
+        (V6, "1", "0", "1", "1"),
+        (V6, "0", "1", "1", "0"),
+        (V6, "1", "1", "1", None),
+        (V6, "1", "0", "0", None),  # no router: and writing 1 would cost other interfaces their default routes
+    ],
+)
+def test_the_link_forwards_as_its_parent_does(config, parent, default, everywhere, written):
     host = memory_host()
-    host.add_sysctl(f"net/ipv{family}/conf/eth0/forwarding", "1")
+    for where, value in {"eth0": parent, "default": default, "all": everywhere}.items():
+        host.add_sysctl(f"net/ipv{config.family}/conf/{where}/forwarding", value)
     made = plan(config, host)
-    assert sysctls(made.prepare, made.own_link)[f"ipv{family}/forwarding"] == "1"
+    assert sysctls(made.prepare, made.own_link).get(f"ipv{config.family}/forwarding") == written
 
 
 def test_a_kernel_without_ipv6_is_asked_for_nothing_of_it():

@@ -116,10 +116,7 @@ class MacvlanBackend(PlannedBackend):
     def _link_sysctls(self, host: Host, parent: Link, name: str) -> list[Operation]:
         family = self.config.family
         values = _SYSCTLS | _SYSCTLS_OF[family]
-        # What arrives for the virtual MAC is forwarded as if it had come in on the parent (RFC 9568 6.4.3).
-        forwarding = host.sysctl(f"net/ipv{family}/conf/{parent.name}/forwarding")
-        if forwarding is not None:
-            values[f"ipv{family}/{{}}/forwarding"] = forwarding
+        values |= _forwarding(host, parent, family)
         if host.sysctl("net/ipv6/conf/default/disable_ipv6") is None:  # a kernel without IPv6
             values = {path: value for path, value in values.items() if path.startswith("ipv4")}
         return [SetSysctl(f"net/{path.format('conf/' + name)}", value) for path, value in values.items()]
@@ -146,3 +143,21 @@ class MacvlanBackend(PlannedBackend):
                     "remove it there, or use the MAC-swap backend",
                     operation="prepare",
                 )
+
+
+def _forwarding(host: Host, parent: Link, family: Family) -> dict[str, str]:
+    """What arrives for the virtual MAC is forwarded as if it had come in on the parent (RFC 9568 6.4.3)."""
+    found = {}
+    for name in ("forwarding", "force_forwarding"):  # the latter since Linux 6.17, IPv6 only
+        value, initial, everywhere = (
+            host.sysctl(f"net/ipv{family}/conf/{where}/{name}") for where in (parent.name, "default", "all")
+        )
+        if value in (None, initial):
+            continue
+        # In IPv6 this only says whether the kernel's answers carry the router flag, and no host is a router while
+        # all.forwarding is 0. Each 1 that is written, a new one or not, makes the kernel throw away the default
+        # routes that other interfaces have learned from Router Advertisements.
+        if family is Family.IPV6 and name == "forwarding" and value != "0" and everywhere == "0":
+            continue
+        found[f"ipv{family}/{{}}/{name}"] = str(value)
+    return found
