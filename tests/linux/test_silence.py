@@ -119,7 +119,7 @@ def test_nothing_from_the_virtual_mac_after_a_crash_is_cleaned_up(lab: Lab, fami
         low = Running(b, VIRTUAL[family], priority=100).start().wait("backup")
         high.crash()
         low.wait("active")
-        # Until the cleanup the dead one's kernel speaks: it repeats the reports of the groups that it joined as Active.
+        # The dead one's kernel speaks on: it repeats the reports of the groups that it joined as Active.
         time.sleep(2.5)
         wait_until(lambda: lab.fdb(VIRTUAL_MAC[family]) == "b", 5, "way of the virtual MAC to b")
         since = time.monotonic()
