@@ -34,6 +34,8 @@ class Story:
         self.settings = settings
         peer_host = lab.host("peer", "10.77.0.1/24", "fd77::1/64")
         our_host = lab.host("ours", "10.77.0.2/24", "fd77::2/64")
+        # FRR sends Router Advertisements while Active, and a host that happens to ask takes an address from them.
+        our_host.sysctl("net.ipv6.conf.eth0.accept_ra", 0)
         self.observer = lab.host("observer", "10.77.0.3/24", "fd77::3/64")
         self.peer = make_peer(peer_host, settings.but(priority=HIGHER))
         self.ours = Vrrplib(our_host, settings.but(priority=OURS))
