@@ -24,6 +24,8 @@ class Problem(enum.StrEnum):
     CARP = "carp"  # CARP, which shares IP protocol 112 and VRRPv2's first byte
     TTL = "ttl"
     OWNER = "owner"  # the local router owns the addresses, and listens to nobody
+    AUTHENTICATION = "authentication"  # missing, malformed, or not of somebody who has the key
+    REPLAY = "replay"  # authentic, and seen before
     LOOPED = "looped"  # our own advertisement came back
 
 
