@@ -33,7 +33,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.linux.lab import Capture, Host, Lab
+from tests.linux.capture import Capture
+from tests.linux.lab import Host, Lab
 from tests.peers.daemons import Daemon, Keepalived, Settings, Vrrplib
 from vrrplib import Datagram, VRRPv3, advertisement_frame, virtual_mac
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.commands import environment, events, fails, spawn
 from tests.linux.conftest import skip_or_fail, why_not
-from tests.linux.lab import wait_until
+from tests.linux.process import wait_until
 
 MAC = "00:00:5e:00:01:33"
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.cli.commands import environment, events, fails, invoke, spawn
-from tests.linux.lab import Host, Process, wait_until
+from tests.linux.lab import Host
+from tests.linux.process import Process, wait_until
 
 ONE = ("--vrid", "51", "--address", "10.77.0.100/24")
 MAC = "00:00:5e:00:01:33"

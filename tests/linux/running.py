@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.linux.lab import Host, Process, wait_until
+from tests.linux.lab import Host
+from tests.linux.process import Process, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)}

@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.linux.lab import ADDED_BY_MODULES, IGNORED, Host, HostDump, Lab, wait_until
+from tests.linux.dump import ADDED_BY_MODULES, IGNORED, HostDump
+from tests.linux.lab import Host, Lab
+from tests.linux.process import wait_until
 from tests.linux.running import V4, V6, Running
 from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.macswap import MacSwapBackend

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.lab import IGNORED, Host, Lab, LabError, Namespace, wait_until
+from tests.linux.dump import IGNORED
+from tests.linux.lab import Host, Lab, LabError, Namespace
+from tests.linux.process import wait_until
 
 ROOT = Path(__file__).parents[2]
 STRANGER = "02:00:00:00:00:aa"

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.linux.lab import Capture, Frame, Host, Lab, Process, wait_until
+from tests.linux.capture import Capture, Frame
+from tests.linux.lab import Host, Lab
+from tests.linux.process import Process, wait_until
 from tests.linux.running import V4, V6, VIRTUAL_V4, VIRTUAL_V6, Running
 
 VIRTUAL_MAC = {4: VIRTUAL_V4, 6: VIRTUAL_V6}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.lab import Host, Lab, wait_until
+from tests.linux.lab import Host, Lab
+from tests.linux.process import wait_until
 from tests.linux.running import ENVIRONMENT, ROOT, V4, V6, Running
 
 #: name: (addresses, VRID, virtual MAC, an address to ping, who shall be Active)

@@ -24,7 +24,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.linux.lab import Capture, Frame, Host, Process, wait_until
+from tests.linux.capture import Capture, Frame
+from tests.linux.lab import Host
+from tests.linux.process import Process, wait_until
 
 ROOT = Path(__file__).parents[2]
 

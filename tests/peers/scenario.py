@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.linux.lab import Capture, Frame, Host, Lab, wait_until
+from tests.linux.capture import Capture, Frame
+from tests.linux.lab import Host, Lab
+from tests.linux.process import wait_until
 from tests.peers.daemons import Daemon, Dissection, Settings, Vrrplib, dissect
 
 Measure = Callable[[str, float, float], None]

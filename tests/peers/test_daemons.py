@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.lab import Host, Lab, wait_until
+from tests.linux.lab import Host, Lab
+from tests.linux.process import wait_until
 from tests.peers.daemons import Daemon, Frr, Keepalived, Settings, Ucarp, dissect
 
 FAST = Settings(interval=0.1, priority=150)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.linux.conftest import skip_or_fail, why_not
-from tests.linux.lab import Host, Lab, wait_until
+from tests.linux.lab import Host, Lab
+from tests.linux.process import wait_until
 
 
 @pytest.fixture(scope="module")

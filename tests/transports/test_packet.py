@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from tests.linux.lab import Lab, wait_until
+from tests.linux.lab import Lab
+from tests.linux.process import wait_until
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.transports.packet import PacketTransport
 from vrrplib.wire.addresses import MacAddress
