@@ -47,17 +47,29 @@ if TYPE_CHECKING:
     from vrrplib.wire.addresses import Family as Family
     from vrrplib.wire.addresses import MacAddress as MacAddress
     from vrrplib.wire.addresses import virtual_mac as virtual_mac
+    from vrrplib.wire.announcements import Announcement as Announcement
+    from vrrplib.wire.announcements import AnnouncementKind as AnnouncementKind
+    from vrrplib.wire.announcements import AnnouncementStyle as AnnouncementStyle
+    from vrrplib.wire.announcements import NAFlags as NAFlags
+    from vrrplib.wire.announcements import parse_announcement as parse_announcement
+    from vrrplib.wire.capture import CaptureReader as CaptureReader
+    from vrrplib.wire.capture_writer import PcapngWriter as PcapngWriter
+    from vrrplib.wire.capture_writer import PcapWriter as PcapWriter
     from vrrplib.wire.checksum import ChecksumForm as ChecksumForm
     from vrrplib.wire.datagram import Datagram as Datagram
-    from vrrplib.wire.frames import AnnouncementStyle as AnnouncementStyle
+    from vrrplib.wire.frames import IPv4Header as IPv4Header
+    from vrrplib.wire.frames import IPv6Header as IPv6Header
     from vrrplib.wire.frames import advertisement_frame as advertisement_frame
     from vrrplib.wire.frames import announcement_frame as announcement_frame
-    from vrrplib.wire.frames import parse as parse
+    from vrrplib.wire.linktypes import Captured as Captured
     from vrrplib.wire.packets import Inspection as Inspection
     from vrrplib.wire.packets import VRRPv2 as VRRPv2
     from vrrplib.wire.packets import VRRPv3 as VRRPv3
     from vrrplib.wire.packets import decode as decode
     from vrrplib.wire.packets import inspect as inspect
+    from vrrplib.wire.parsing import VlanTag as VlanTag
+    from vrrplib.wire.parsing import parse as parse
+    from vrrplib.wire.parsing import vlan_tags as vlan_tags
 
 _MODULES = {
     "vrrplib.backends.announce": "AnnounceBackend",
@@ -78,10 +90,15 @@ _MODULES = {
     "vrrplib.transports.memory": "MemoryTransport",
     "vrrplib.transports.packet": "PacketTransport",
     "vrrplib.wire.addresses": "Family MacAddress virtual_mac",
+    "vrrplib.wire.announcements": "Announcement AnnouncementKind AnnouncementStyle NAFlags parse_announcement",
+    "vrrplib.wire.capture": "CaptureReader",
+    "vrrplib.wire.capture_writer": "PcapngWriter PcapWriter",
     "vrrplib.wire.checksum": "ChecksumForm",
     "vrrplib.wire.datagram": "Datagram",
-    "vrrplib.wire.frames": "AnnouncementStyle advertisement_frame announcement_frame parse",
+    "vrrplib.wire.frames": "IPv4Header IPv6Header advertisement_frame announcement_frame",
+    "vrrplib.wire.linktypes": "Captured",
     "vrrplib.wire.packets": "Inspection VRRPv2 VRRPv3 decode inspect",
+    "vrrplib.wire.parsing": "VlanTag parse vlan_tags",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

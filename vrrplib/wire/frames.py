@@ -1,185 +1,275 @@
-"""Ethernet frames: :func:`parse` those that carry VRRP, build those that a router sends."""
+"""Ethernet frames out: those that a router sends, with every field settable; and by name what reads them."""
 
 from __future__ import annotations
 
-import enum
-import functools
-import ipaddress
-from ipaddress import IPv4Address
+import dataclasses
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias
 
 import dpkt
 
-from vrrplib.errors import ConfigError
+from vrrplib.errors import ConfigError, require_int
 from vrrplib.wire.addresses import (
     ADVERTISEMENT_TTL,
-    AH_PROTOCOL,
     ALL_NODES,
     BROADCAST_MAC,
     PROTOCOL,
     AddressLike,
     Family,
-    IPAddress,
     MacAddress,
     MacLike,
     multicast_mac,
     to_address,
 )
+from vrrplib.wire.announcements import (
+    ICMPV6_PROTOCOL,
+    NEIGHBOUR_ADVERTISEMENT,
+    SHAPES,
+    Announcement,
+    AnnouncementKind,
+    AnnouncementStyle,
+    NAFlags,
+    Shape,
+    parse_announcement,
+)
+from vrrplib.wire.checksum import internet_checksum
 from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.parsing import (
+    ETHERNET_LENGTH,
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    ETHERTYPE_SERVICE_VLAN,
+    ETHERTYPE_VLAN,
+    IPV4_LENGTH,
+    VlanTag,
+    parse,
+    vlan_tags,
+)
 
-ETHERNET_LENGTH = 14
-_ETHERTYPE_IPV4, _ETHERTYPE_IPV6 = 0x0800, 0x86DD
-_VLAN_TAGS = (0x8100, 0x88A8)  # IEEE 802.1Q, 802.1ad
-_MOST_VLAN_TAGS = 2
+__all__ = [
+    "ETHERNET_LENGTH",
+    "Announcement",
+    "AnnouncementKind",
+    "AnnouncementStyle",
+    "IPv4Header",
+    "IPv6Header",
+    "NAFlags",
+    "VlanTag",
+    "advertisement_frame",
+    "announcement_frame",
+    "parse",
+    "parse_announcement",
+    "vlan_tags",
+]
+
+VlanLike: TypeAlias = int | VlanTag | Iterable[int | VlanTag]
+
 _TRAFFIC_CLASS = 0xC0  # internetwork control (RFC 791 3.1), as keepalived and FRR mark theirs
-_IPV6_EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: RFC 8200 4
+_DO_NOT_FRAGMENT = 0b010
+_SHORTEST = 60  # of an Ethernet frame without FCS
 
 
-class AnnouncementStyle(enum.Enum):
-    """What a gratuitous ARP has as its target hardware address. In an NA it makes no difference."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IPv4Header:
+    """An IPv4 header but for TTL and addresses, which are the datagram's; every field can be wrong.
 
-    RFC9568 = "rfc9568"
-    """The virtual MAC again: RFC 9568 6.4.1, errata 7947 and 7949."""
-    BROADCAST = "broadcast"
-    """ff:ff:ff:ff:ff:ff, as keepalived, FRR and holo send it."""
-    ZERO = "zero"
-    """00:00:00:00:00:00, as an RFC 5227 announcement has it."""
-
-
-def parse(frame: bytes) -> Datagram | None:
-    """The VRRP datagram in an Ethernet frame (no FCS), or None: not ours, a fragment, or cut short; never raises.
-
-    VLAN tags, IPv4 options, IPv6 extension headers, an AH (kept in ``header``) and Ethernet padding are seen
-    through. The payload is cut at the length that the IP header gives.
+    None means computed: ``header_length`` in words, ``length`` of the whole packet in bytes, ``checksum``.
+    ``flags`` has three bits, 0b010 is DF, 0b001 MF; ``fragment_offset`` is in units of eight bytes. ``options`` are
+    filled up with zeros to whole words unless ``header_length`` is given. RFC 791 3.1. A packet with DF is atomic:
+    its identification means nothing (RFC 6864 4.1).
     """
-    at = ETHERNET_LENGTH
-    for _ in range(_MOST_VLAN_TAGS + 1):
-        ethertype = int.from_bytes(frame[at - 2 : at], "big")
-        if ethertype not in _VLAN_TAGS:
-            break
-        at += 4
-    if ethertype == _ETHERTYPE_IPV4:
-        return _parse_ipv4(frame, at)
-    if ethertype == _ETHERTYPE_IPV6:
-        return _parse_ipv6(frame, at)
-    return None
+
+    version: int = 4
+    header_length: int | None = None
+    tos: int = _TRAFFIC_CLASS
+    length: int | None = None
+    identification: int = 0
+    flags: int = _DO_NOT_FRAGMENT
+    fragment_offset: int = 0
+    protocol: int = PROTOCOL
+    checksum: int | None = None
+    options: bytes = b""
+
+    def encode(self, datagram: Datagram) -> bytes:
+        """The header of ``datagram``; ConfigError for a value that does not fit its field."""
+        options = self.options
+        if self.header_length is None:
+            options += bytes(-len(options) % 4)
+        words = (IPV4_LENGTH + len(options)) // 4 if self.header_length is None else self.header_length
+        length = IPV4_LENGTH + len(options) + len(datagram.payload) if self.length is None else self.length
+        _check_widths(version=(self.version, 4), header_length=(words, 4), tos=(self.tos, 8), length=(length, 16))
+        _check_widths(identification=(self.identification, 16), flags=(self.flags, 3), protocol=(self.protocol, 8))
+        _check_widths(fragment_offset=(self.fragment_offset, 13), ttl=(datagram.ttl, 8))
+        header = dpkt.ip.IP(
+            _v_hl=self.version << 4 | words,
+            tos=self.tos,
+            len=length,
+            id=self.identification,
+            _flags_offset=self.flags << 13 | self.fragment_offset,
+            ttl=datagram.ttl,
+            p=self.protocol,
+            src=datagram.source.packed,
+            dst=datagram.destination.packed,
+        )
+        # pack_hdr() sends what it is told; bytes(header) would replace a checksum of zero, and the length
+        header.sum = internet_checksum(header.pack_hdr() + options) if self.checksum is None else self.checksum
+        _check_widths(checksum=(header.sum, 16))
+        return bytes(header.pack_hdr()) + options
 
 
-def advertisement_frame(datagram: Datagram, source_mac: MacLike, destination_mac: MacLike | None = None) -> bytes:
-    """An Ethernet frame, without padding, that carries ``datagram`` from ``source_mac``.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IPv6Header:
+    """An IPv6 header but for hop limit and addresses, which are the datagram's; every field can be wrong.
+
+    ``length`` None means that of ``extensions`` and the payload. ``extensions`` are sent between header and payload
+    as they are; ``next_header`` is then the number of the first of them. RFC 8200 3.
+    """
+
+    version: int = 6
+    traffic_class: int = _TRAFFIC_CLASS
+    flow_label: int = 0
+    length: int | None = None
+    next_header: int = PROTOCOL
+    extensions: bytes = b""
+
+    def encode(self, datagram: Datagram) -> bytes:
+        """The header of ``datagram``; ConfigError for a value that does not fit its field."""
+        length = len(self.extensions) + len(datagram.payload) if self.length is None else self.length
+        _check_widths(version=(self.version, 4), traffic_class=(self.traffic_class, 8), length=(length, 16))
+        _check_widths(flow_label=(self.flow_label, 20), next_header=(self.next_header, 8), ttl=(datagram.ttl, 8))
+        header = dpkt.ip6.IP6(
+            _v_fc_flow=self.version << 28 | self.traffic_class << 20 | self.flow_label,
+            plen=length,
+            nxt=self.next_header,
+            hlim=datagram.ttl,
+            src=datagram.source.packed,
+            dst=datagram.destination.packed,
+        )
+        return bytes(header.pack_hdr()) + self.extensions
+
+
+def advertisement_frame(
+    datagram: Datagram,
+    source_mac: MacLike,
+    destination_mac: MacLike | None = None,
+    *,
+    header: IPv4Header | IPv6Header | bytes | None = None,
+    vlan: VlanLike = (),
+    ethertype: int | None = None,
+    pad: bool = False,
+) -> bytes:
+    """An Ethernet frame, without FCS, that carries ``datagram`` from ``source_mac``.
 
     RFC 9568 7.2: the source is the virtual router's MAC. ``destination_mac`` None means that of the destination
     group; ConfigError if the destination is no group.
+
+    ``header`` None is a good one (RFC 9568 5.1); bytes are sent as they are: ``datagram.header`` repeats what was
+    received, an AH included, and then TTL and addresses are those in it. ``vlan``: a number, a :class:`VlanTag`, or
+    several, outermost first; numbers before the last are service VLANs (802.1ad). ``pad``: with zeros to 60 bytes.
     """
     if destination_mac is None:
         if not datagram.destination.is_multicast:
             raise ConfigError(f"destination_mac must be given: {datagram.destination} is no multicast group")
         destination_mac = multicast_mac(datagram.destination)
-    packet: dpkt.Packet
-    if datagram.family is Family.IPV4:
-        packet = dpkt.ip.IP(
-            src=datagram.source.packed,
-            dst=datagram.destination.packed,
-            p=PROTOCOL,
-            ttl=datagram.ttl,
-            tos=_TRAFFIC_CLASS,
-            df=1,  # atomic (RFC 6864): the identification means nothing
-            len=20 + len(datagram.payload),
-            data=datagram.payload,
-        )
+    if ethertype is None:
+        kind = ETHERTYPE_IPV4 if datagram.family is Family.IPV4 else ETHERTYPE_IPV6
     else:
-        packet = _ipv6(datagram.source.packed, datagram.destination.packed, PROTOCOL, datagram.payload)
-        packet.hlim = datagram.ttl
-        packet.fc = _TRAFFIC_CLASS
-    return _ethernet(MacAddress(source_mac), MacAddress(destination_mac), packet)
+        _check_widths(ethertype=(ethertype, 16))
+        kind = ethertype.to_bytes(2, "big")
+    packet = _ip_header(header, datagram) + datagram.payload
+    return _ethernet(destination_mac, source_mac, kind, packet, vlan, pad)
 
 
 def announcement_frame(
-    address: AddressLike, mac: MacLike, *, style: AnnouncementStyle = AnnouncementStyle.RFC9568
+    address: AddressLike,
+    mac: MacLike,
+    *,
+    style: AnnouncementStyle = AnnouncementStyle.RFC9568,
+    source: AddressLike | None = None,
+    source_mac: MacLike | None = None,
+    router: bool | None = None,
+    vlan: VlanLike = (),
+    pad: bool = False,
 ) -> bytes:
-    """The frame by which ``mac`` takes ``address``: a gratuitous ARP request, or an unsolicited NA (R=1 S=0 O=1).
+    """The frame by which ``mac`` takes ``address``: a gratuitous ARP, or an unsolicited NA with S=0 and O=1.
 
-    RFC 9568 6.4.1 and 6.4.2; the NA goes from the address itself to all nodes (RFC 4861 7.2.6).
+    RFC 9568 6.4.1 and 6.4.2; the NA goes to all nodes (RFC 4861 7.2.6). ``source`` is its IPv6 source, for which
+    RFC 9568 has no rule: None is the address itself, as keepalived and FRR send it; the interface's link-local
+    address is the other choice. ``router`` sets its R flag against the style. ConfigError for either with an
+    IPv4 address. ``source_mac`` is the Ethernet source where it is not ``mac``; ``vlan`` and ``pad`` as in
+    :func:`advertisement_frame`.
     """
     address, mac = to_address(address), MacAddress(mac)
+    sender = mac if source_mac is None else MacAddress(source_mac)
+    shape = SHAPES[style]
     if isinstance(address, IPv4Address):
-        target = {
-            AnnouncementStyle.RFC9568: mac.packed,
-            AnnouncementStyle.BROADCAST: BROADCAST_MAC.packed,
-            AnnouncementStyle.ZERO: bytes(6),
-        }[style]
-        arp = dpkt.arp.ARP(
-            op=dpkt.arp.ARP_OP_REQUEST, sha=mac.packed, spa=address.packed, tha=target, tpa=address.packed
-        )
-        return _ethernet(mac, BROADCAST_MAC, arp)
-    # RFC 4861 4.4, and the target link-layer address option of 4.6.1
-    router_and_override = (0xA0000000).to_bytes(4, "big")
-    body = router_and_override + address.packed + b"\x02\x01" + mac.packed
-    icmp = dpkt.icmp6.ICMP6(type=dpkt.icmp6.ND_NEIGHBOR_ADVERT, code=0, data=body)
-    packet = _ipv6(address.packed, ALL_NODES.packed, dpkt.ip.IP_PROTO_ICMP6, icmp)
-    packet.hlim = ADVERTISEMENT_TTL
-    return _ethernet(mac, multicast_mac(ALL_NODES), packet)
+        for name, value in (("source", source), ("router", router)):
+            if value is not None:
+                raise ConfigError(f"{name} must be None for an IPv4 address, not {value!r}: ARP has no such field")
+        return _ethernet(BROADCAST_MAC, sender, ETHERTYPE_ARP, _arp(address, mac, shape), vlan, pad)
+    if router is not None:
+        flags = shape.flags | NAFlags.ROUTER if router else shape.flags & ~NAFlags.ROUTER
+        shape = dataclasses.replace(shape, flags=flags)
+    origin = address if source is None else to_address(source, "source")
+    if not isinstance(origin, IPv6Address):
+        raise ConfigError(f"source must be an IPv6 address, not {origin}")
+    packet = _neighbour_advertisement(address, mac, origin, shape)
+    return _ethernet(multicast_mac(ALL_NODES), sender, ETHERTYPE_IPV6, packet, vlan, pad)
 
 
-def _ipv6(source: bytes, destination: bytes, protocol: int, data: bytes | dpkt.Packet) -> dpkt.ip6.IP6:
-    packet = dpkt.ip6.IP6(src=source, dst=destination, nxt=protocol, plen=len(data), data=data)
-    packet.p = protocol  # dpkt sets it when it parses, and reads it to fill in an ICMPv6 checksum
-    return packet
+def _arp(address: IPv4Address, mac: MacAddress, shape: Shape) -> bytes:
+    arp = dpkt.arp.ARP(
+        op=shape.operation,
+        sha=mac.packed,
+        spa=address.packed,
+        tha=mac.packed if shape.target_mac is None else shape.target_mac,
+        tpa=address.packed if shape.target_address is None else shape.target_address,
+    )
+    return bytes(arp)
 
 
-def _ethernet(source: MacAddress, destination: MacAddress, packet: dpkt.Packet) -> bytes:
-    ethertype = {
-        dpkt.arp.ARP: dpkt.ethernet.ETH_TYPE_ARP,
-        dpkt.ip.IP: dpkt.ethernet.ETH_TYPE_IP,
-        dpkt.ip6.IP6: dpkt.ethernet.ETH_TYPE_IP6,
-    }[type(packet)]
-    frame = dpkt.ethernet.Ethernet(src=source.packed, dst=destination.packed, type=ethertype, data=packet)
-    return bytes(frame)
+def _neighbour_advertisement(address: IPv6Address, mac: MacAddress, source: IPv6Address, shape: Shape) -> bytes:
+    # RFC 4861 4.4, and the link-layer address option of 4.6.1
+    body = bytes([shape.flags.value, 0, 0, 0]) + address.packed + bytes([shape.option, 1]) + mac.packed
+    icmp = dpkt.icmp6.ICMP6(type=NEIGHBOUR_ADVERTISEMENT, code=0, data=body)
+    packet = dpkt.ip6.IP6(
+        src=source.packed,
+        dst=ALL_NODES.packed,
+        nxt=ICMPV6_PROTOCOL,
+        hlim=ADVERTISEMENT_TTL,  # RFC 4861 7.1.2: anything else is discarded
+        plen=len(icmp),
+        data=icmp,
+    )
+    packet.p = ICMPV6_PROTOCOL  # dpkt sets it when it parses, and reads it to fill in an ICMPv6 checksum
+    return bytes(packet)
 
 
-def _parse_ipv4(frame: bytes, at: int) -> Datagram | None:
-    # Sliced by hand: dpkt would decode protocol 112 as VRRPv2, and take the padding into it.
-    if len(frame) < at + 20 or frame[at] >> 4 != Family.IPV4:
-        return None
-    protocol = frame[at + 9]
-    if protocol not in (PROTOCOL, AH_PROTOCOL):
-        return None
-    header_length = (frame[at] & 0xF) * 4
-    end = at + int.from_bytes(frame[at + 2 : at + 4], "big")
-    fragment = int.from_bytes(frame[at + 6 : at + 8], "big") & 0x3FFF  # MF, and the offset
-    start = at + header_length
-    if header_length < 20 or not start <= end <= len(frame) or fragment:
-        return None
-    return _datagram(frame, at, start, end, protocol)
+def _ip_header(header: IPv4Header | IPv6Header | bytes | None, datagram: Datagram) -> bytes:
+    kind = IPv4Header if datagram.family is Family.IPV4 else IPv6Header
+    if header is None:
+        return kind().encode(datagram)
+    if isinstance(header, bytes):
+        return header
+    if not isinstance(header, kind):
+        raise ConfigError(f"header must be an {kind.__name__} for {datagram.source}, not {header!r}")
+    return header.encode(datagram)
 
 
-def _parse_ipv6(frame: bytes, at: int) -> Datagram | None:
-    start = at + 40
-    if len(frame) < start or frame[at] >> 4 != Family.IPV6:
-        return None
-    end = start + int.from_bytes(frame[at + 4 : at + 6], "big")
-    if end > len(frame):
-        return None
-    protocol = frame[at + 6]
-    while protocol in _IPV6_EXTENSIONS and start + 8 <= end:
-        protocol, length = frame[start], (frame[start + 1] + 1) * 8
-        start += length
-    return _datagram(frame, at, start, end, protocol)
+def _ethernet(
+    destination: MacLike, source: MacLike, ethertype: bytes, packet: bytes, vlan: VlanLike, pad: bool
+) -> bytes:
+    tags = (vlan,) if isinstance(vlan, int | VlanTag) else tuple(vlan)
+    frame = MacAddress(destination).packed + MacAddress(source).packed
+    for place, tag in enumerate(tags, 1):
+        default = ETHERTYPE_VLAN if place == len(tags) else ETHERTYPE_SERVICE_VLAN
+        frame += (VlanTag(tag, ethertype=default) if isinstance(tag, int) else tag).packed
+    frame += ethertype + packet
+    return frame.ljust(_SHORTEST, b"\0") if pad else frame
 
 
-def _datagram(frame: bytes, at: int, start: int, end: int, protocol: int) -> Datagram | None:
-    """The datagram whose IP header is at ``at``, and whose content lies from ``start`` to ``end``."""
-    if protocol == AH_PROTOCOL and start + 12 <= end:
-        protocol, words = frame[start], frame[start + 1]
-        start += (words + 2) * 4  # RFC 2402 2.2: in words, less two
-    if protocol != PROTOCOL or start > end:
-        return None
-    if frame[at] >> 4 == Family.IPV4:
-        source, destination, ttl = frame[at + 12 : at + 16], frame[at + 16 : at + 20], frame[at + 8]
-    else:
-        source, destination, ttl = frame[at + 8 : at + 24], frame[at + 24 : at + 40], frame[at + 7]
-    return Datagram(frame[start:end], _address(source), _address(destination), ttl, frame[at:start])
-
-
-@functools.lru_cache(maxsize=1024)
-def _address(packed: bytes) -> IPAddress:
-    return ipaddress.ip_address(packed)
+def _check_widths(**fields: tuple[int, int]) -> None:
+    """ConfigError unless each value fits its number of bits."""
+    for name, (value, bits) in fields.items():
+        require_int(name, value, 0, (1 << bits) - 1)
