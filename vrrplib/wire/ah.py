@@ -47,16 +47,16 @@ class AuthenticationHeader:
     spi: int | None = None
 
     def __init__(self, key: KeyLike, style: AHStyle = AHStyle.KEEPALIVED, spi: int | None = None) -> None:
-        key = Key(key)
+        key = Key(key)  # from here on this frame holds no secret
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "style", style)
+        object.__setattr__(self, "spi", spi)
         if style is AHStyle.KEEPALIVED:
             key.require_length(1, 8, "keepalived takes the first eight of a longer password")
         else:
             key.require_length(16, 16, "RFC 2403 3 supports no other length")
         if spi is not None:
             require_int("spi", spi, 0, 0xFFFFFFFF)
-        object.__setattr__(self, "key", key)
-        object.__setattr__(self, "style", style)
-        object.__setattr__(self, "spi", spi)
 
 
 def verify_ah(scheme: AuthenticationHeader, datagram: Datagram, replay: Replay) -> Verified | Finding:

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import struct
 from ipaddress import IPv4Address
-from typing import TypeAlias, assert_never
+from typing import Never, TypeAlias
 
 from vrrplib.errors import ConfigError, Finding, Problem, require_int
 from vrrplib.wire.addresses import ADVERTISEMENT_TTL, AddressLike, Family, IPAddress, to_address
@@ -40,8 +40,8 @@ class SimpleText:
 
     def __init__(self, key: KeyLike) -> None:
         key = Key(key)  # from here on this frame holds no secret; so below
-        key.require_length(1, AUTH_DATA_LENGTH, "RFC 2338 5.3.10 has room for no more")
         object.__setattr__(self, "key", key)
+        key.require_length(1, AUTH_DATA_LENGTH, "RFC 2338 5.3.10 has room for no more")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class CiscoMD5:
 
     def __init__(self, key: KeyLike, key_id: int = 0) -> None:
         key = Key(key)
-        key.require_length(1, 64, "Cisco takes no longer one")
-        require_int("key_id", key_id, 0, 0xFFFFFFFF)
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "key_id", key_id)
+        key.require_length(1, 64, "Cisco takes no longer one")
+        require_int("key_id", key_id, 0, 0xFFFFFFFF)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,13 +77,13 @@ class HMACTrailer:
 
     def __init__(self, key: KeyLike, key_id: int = 1, window: int | None = None) -> None:
         key = Key(key)
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "key_id", key_id)
+        object.__setattr__(self, "window", window)
         key.require_length(32, 64, "keepalived takes no other")
         require_int("key_id", key_id, 0, 255)
         if window is not None:
             require_int("window", window, 1, 300)
-        object.__setattr__(self, "key", key)
-        object.__setattr__(self, "key_id", key_id)
-        object.__setattr__(self, "window", window)
 
 
 Scheme: TypeAlias = SimpleText | AuthenticationHeader | CiscoMD5 | HMACTrailer
@@ -110,7 +110,7 @@ def verify(
         case HMACTrailer():
             return _verify_trailer(scheme, datagram, replay, time)
         case _:
-            assert_never(scheme)
+            raise _no_scheme(scheme)
 
 
 def sign(
@@ -147,7 +147,7 @@ def sign(
             payload = packet.replace(auth_type=2, **keep).encode()
             return sign_ah(scheme, Datagram(payload, sender, receiver, ttl), sequence, identification)
         case _:
-            assert_never(scheme)
+            raise _no_scheme(scheme)
 
 
 def next_sequence(scheme: Scheme, sent: int = 0, replay: Replay = NOTHING_HEARD, *, time: float = 0.0) -> int:
@@ -168,7 +168,7 @@ def next_sequence(scheme: Scheme, sent: int = 0, replay: Replay = NOTHING_HEARD,
         case SimpleText() | CiscoMD5():
             return 0
         case _:
-            assert_never(scheme)
+            raise _no_scheme(scheme)
 
 
 # -- RFC 2338: simple text --
@@ -200,16 +200,17 @@ def _padded(key: Key) -> bytes:
 
 
 def _verify_cisco(scheme: CiscoMD5, datagram: Datagram, replay: Replay) -> Verified | Finding:
-    tlv = datagram.payload[_message_length(datagram) :]
+    end = _message_length(datagram)
+    message, tlv = datagram.payload[:end], datagram.payload[end:]
     if len(tlv) != _TLV.size or _TLV.unpack(tlv)[:5] != _TLV_HEAD:
-        message = f"{_TLV.size} bytes must follow the message, beginning fe1c01000000, not {len(tlv)}"
-        return Finding(Problem.AUTHENTICATION, "Cisco MD5", message + f" beginning {tlv[:6].hex() or 'with none'}")
+        words = f"{_TLV.size} bytes must follow the message, beginning fe1c01000000, not {len(tlv)}"
+        return Finding(Problem.AUTHENTICATION, "Cisco MD5", words + f" beginning {tlv[:6].hex() or 'with none'}")
     *_, source, _key_id, digest = _TLV.unpack(tlv)
-    if not hmac.compare_digest(digest, _cisco_digest(scheme.key, datagram.payload)):
+    if not hmac.compare_digest(digest, _cisco_digest(scheme.key, message)):
         return Finding(Problem.AUTHENTICATION, "Cisco MD5", "the digest does not fit the key and the message")
     if source != datagram.source.packed:
-        message = f"the sender must be {datagram.source}, not {IPv4Address(source)}"
-        return Finding(Problem.AUTHENTICATION, "Cisco MD5", message)
+        words = f"the sender must be {datagram.source}, not {IPv4Address(source)}"
+        return Finding(Problem.AUTHENTICATION, "Cisco MD5", words)
     return Verified(replay, trailing=_TLV.size)
 
 
@@ -283,6 +284,13 @@ def _trailer_hmac(key: Key, payload: bytes, source: IPAddress) -> bytes:
 
 
 # -- shared --
+
+
+def _no_scheme(scheme: Never) -> ConfigError:
+    """``assert_never``, but for its words: they would show what was given, which may be the key itself."""
+    return ConfigError(
+        f"scheme must be SimpleText, AuthenticationHeader, CiscoMD5 or HMACTrailer, not {type(scheme).__name__}"
+    )
 
 
 def _message_length(datagram: Datagram) -> int:
