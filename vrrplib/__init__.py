@@ -47,20 +47,38 @@ if TYPE_CHECKING:
     from vrrplib.wire.addresses import Family as Family
     from vrrplib.wire.addresses import MacAddress as MacAddress
     from vrrplib.wire.addresses import virtual_mac as virtual_mac
+    from vrrplib.wire.ah import AHStyle as AHStyle
+    from vrrplib.wire.ah import AuthenticationHeader as AuthenticationHeader
     from vrrplib.wire.announcements import Announcement as Announcement
     from vrrplib.wire.announcements import AnnouncementKind as AnnouncementKind
     from vrrplib.wire.announcements import AnnouncementStyle as AnnouncementStyle
     from vrrplib.wire.announcements import NAFlags as NAFlags
     from vrrplib.wire.announcements import parse_announcement as parse_announcement
+    from vrrplib.wire.authentication import CiscoMD5 as CiscoMD5
+    from vrrplib.wire.authentication import HMACTrailer as HMACTrailer
+    from vrrplib.wire.authentication import SimpleText as SimpleText
+    from vrrplib.wire.authentication import next_sequence as next_sequence
+    from vrrplib.wire.authentication import sign as sign
+    from vrrplib.wire.authentication import verify as verify
     from vrrplib.wire.capture import CaptureReader as CaptureReader
     from vrrplib.wire.capture_writer import PcapngWriter as PcapngWriter
     from vrrplib.wire.capture_writer import PcapWriter as PcapWriter
+    from vrrplib.wire.carp import CARP as CARP
+    from vrrplib.wire.carp import CARPKey as CARPKey
+    from vrrplib.wire.carp import decode_carp as decode_carp
+    from vrrplib.wire.carp import inspect_carp as inspect_carp
+    from vrrplib.wire.carp import is_carp as is_carp
+    from vrrplib.wire.carp import sign_carp as sign_carp
+    from vrrplib.wire.carp import verify_carp as verify_carp
     from vrrplib.wire.checksum import ChecksumForm as ChecksumForm
     from vrrplib.wire.datagram import Datagram as Datagram
     from vrrplib.wire.frames import IPv4Header as IPv4Header
     from vrrplib.wire.frames import IPv6Header as IPv6Header
     from vrrplib.wire.frames import advertisement_frame as advertisement_frame
     from vrrplib.wire.frames import announcement_frame as announcement_frame
+    from vrrplib.wire.keys import Key as Key
+    from vrrplib.wire.keys import Replay as Replay
+    from vrrplib.wire.keys import Verified as Verified
     from vrrplib.wire.linktypes import Captured as Captured
     from vrrplib.wire.packets import Inspection as Inspection
     from vrrplib.wire.packets import VRRPv2 as VRRPv2
@@ -93,10 +111,14 @@ _MODULES = {
     "vrrplib.wire.announcements": "Announcement AnnouncementKind AnnouncementStyle NAFlags parse_announcement",
     "vrrplib.wire.capture": "CaptureReader",
     "vrrplib.wire.capture_writer": "PcapngWriter PcapWriter",
+    "vrrplib.wire.ah": "AHStyle AuthenticationHeader",
+    "vrrplib.wire.authentication": "CiscoMD5 HMACTrailer SimpleText next_sequence sign verify",
+    "vrrplib.wire.carp": "CARP CARPKey decode_carp inspect_carp is_carp sign_carp verify_carp",
     "vrrplib.wire.checksum": "ChecksumForm",
     "vrrplib.wire.datagram": "Datagram",
     "vrrplib.wire.frames": "IPv4Header IPv6Header advertisement_frame announcement_frame",
     "vrrplib.wire.linktypes": "Captured",
+    "vrrplib.wire.keys": "Key Replay Verified",
     "vrrplib.wire.packets": "Inspection VRRPv2 VRRPv3 decode inspect",
     "vrrplib.wire.parsing": "VlanTag parse vlan_tags",
 }

@@ -397,3 +397,11 @@ def test_the_next_number_of_a_trailer_is_the_clock_while_that_grows() -> None:
     assert next_sequence(TRAILER, 0x2_0000_0000, time=1.5) == 0x2_0000_0001
     assert next_sequence(TRAILER, (1 << 64) - 1, time=0.0) == 0  # wraps in 2106
     assert next_sequence(TEXT) == next_sequence(CISCO) == 0
+
+
+def test_an_ah_has_numbers_to_the_end_and_goes_on_from_what_was_heard_where_keepalived_would() -> None:
+    heard = Replay().accept(b"", 9)
+    assert heard is not None
+    assert [next_sequence(SCHEMES[name], 2, heard) for name in ("ah", "ah of the RFC")] == [10, 3]
+    with pytest.raises(ConfigError, match="used up: change the key"):
+        next_sequence(SCHEMES["ah"], 0xFFFFFFFF)
