@@ -64,7 +64,10 @@ if TYPE_CHECKING:
     from vrrplib.wire.capture_writer import PcapngWriter as PcapngWriter
     from vrrplib.wire.capture_writer import PcapWriter as PcapWriter
     from vrrplib.wire.carp import CARP as CARP
+    from vrrplib.wire.carp import CARPInspection as CARPInspection
     from vrrplib.wire.carp import CARPKey as CARPKey
+    from vrrplib.wire.carp import carp_down_time as carp_down_time
+    from vrrplib.wire.carp import carp_interval as carp_interval
     from vrrplib.wire.carp import decode_carp as decode_carp
     from vrrplib.wire.carp import inspect_carp as inspect_carp
     from vrrplib.wire.carp import is_carp as is_carp
@@ -113,7 +116,8 @@ _MODULES = {
     "vrrplib.wire.capture_writer": "PcapngWriter PcapWriter",
     "vrrplib.wire.ah": "AHStyle AuthenticationHeader",
     "vrrplib.wire.authentication": "CiscoMD5 HMACTrailer SimpleText next_sequence sign verify",
-    "vrrplib.wire.carp": "CARP CARPKey decode_carp inspect_carp is_carp sign_carp verify_carp",
+    "vrrplib.wire.carp": "CARP CARPInspection CARPKey carp_down_time carp_interval"
+    " decode_carp inspect_carp is_carp sign_carp verify_carp",
     "vrrplib.wire.checksum": "ChecksumForm",
     "vrrplib.wire.datagram": "Datagram",
     "vrrplib.wire.frames": "IPv4Header IPv6Header advertisement_frame announcement_frame",
