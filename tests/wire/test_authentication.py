@@ -144,7 +144,8 @@ def test_another_type_or_version_is_found(name: str, expected: int) -> None:
     ):
         found = verify(SCHEMES[name], other)
         assert isinstance(found, Finding)
-        assert "that of VRRPv2 over IPv4" in found.message
+        words = f"version {other.payload[0] >> 4} over IPv{other.source.version}"
+        assert found.message == f"this is an authentication of VRRPv2 over IPv4, not of {words}"
         assert found.problem is Problem.AUTHENTICATION
 
 

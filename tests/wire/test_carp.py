@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.oracle import MADE_CAPTURES, VECTORS, frames_of, public_captures
 from vrrplib.errors import ConfigError, DecodeError, Finding, Problem
+from vrrplib.wire.addresses import Family
 from vrrplib.wire.carp import (
     CARP,
     CARPKey,
@@ -122,8 +123,16 @@ def test_carp_is_told_from_vrrp_with_the_same_first_byte_and_length() -> None:
     assert not is_carp(VRRPv2(vrid=1, addresses=seven[:5]).encode())  # 36 bytes, but a count of 5
     assert not is_carp(VRRPv3(vrid=1, addresses=seven).encode("192.0.2.1", "224.0.0.18"))  # both, but version 3
     assert not is_carp(b"")
-    assert is_carp(PLAIN.replace(version=4, type=3).encode())
+    assert is_carp(PLAIN.replace(type=3).encode())
     assert names(inspect(bytes.fromhex(HEX["C1"])).problems) == [Problem.CARP]
+
+
+def test_over_ipv6_carp_is_told_whatever_its_version_says_if_its_checksum_is_good() -> None:
+    odd = PLAIN.replace(version=3)
+    assert is_carp(odd.encode(), Family.IPV6)
+    assert not is_carp(odd.encode(), Family.IPV4)
+    assert not is_carp(odd.replace(checksum=1).encode(), Family.IPV6)
+    assert is_carp(bytes.fromhex(HEX["C4"]), Family.IPV6)
 
 
 # -- what is wrong --

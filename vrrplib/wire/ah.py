@@ -28,8 +28,8 @@ class AHStyle(enum.Enum):
     """Whose Authentication Header it is."""
 
     KEEPALIVED = "keepalived"
-    """The identification is covered as in RFC 2402, and so is the TTL, unless the destination is unicast. One
-    counter for all senders, which must grow: a Backup goes on from where the Active router stopped."""
+    """The TTL of multicast is covered too, and so are IP options. One counter for all senders, which must grow: a
+    Backup goes on from where the Active router stopped."""
     RFC2402 = "rfc2402"
     """TTL and mutable options are not covered (3.3.3.1.1); a window of 64 for each SPI (3.4.3)."""
 
@@ -79,7 +79,7 @@ def verify_ah(scheme: AuthenticationHeader, datagram: Datagram, replay: Replay) 
     # RFC 2402 3.3.2: the first is 1, and it never wraps
     shared = scheme.style is AHStyle.KEEPALIVED
     sender, window = (b"", 1) if shared else (ah[4:8], _WINDOW)
-    after = replay.accept(sender, sequence, window=window, bits=64) if sequence else None
+    after = replay.accept(sender, sequence, window=window) if sequence else None
     if after is None:
         message = (
             f"sequence number {sequence} was seen before, or is too old: {replay.highest(sender)} was the last"
@@ -123,7 +123,7 @@ def _icv(scheme: AuthenticationHeader, datagram: Datagram) -> bytes:
     if scheme.style is AHStyle.RFC2402:
         ip[_IPV4_LENGTH:] = _without_mutable(bytes(ip[_IPV4_LENGTH:]))
     if scheme.style is AHStyle.RFC2402 or not datagram.destination.is_multicast:
-        ip[8] = 0  # TTL: keepalived covers it where no router is on the way
+        ip[8] = 0  # TTL: keepalived covers that of multicast, which passes no router
     ah[12:] = bytes(12)
     return hmac.digest(scheme.key.reveal(), bytes(ip + ah) + datagram.payload, _MD5)[:12]
 

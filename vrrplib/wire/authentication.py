@@ -177,7 +177,9 @@ def next_sequence(scheme: Scheme, sent: int = 0, replay: Replay = NOTHING_HEARD,
 def _wrong_type(datagram: Datagram, expected: int) -> Finding | None:
     version, found = datagram.payload[0] >> 4, datagram.payload[4]
     if version != 2 or datagram.family is not Family.IPV4:
-        message = f"this authentication is that of VRRPv2 over IPv4, not of version {version}"
+        message = (
+            f"this is an authentication of VRRPv2 over IPv4, not of version {version} over IPv{datagram.family:d}"
+        )
         return Finding(Problem.AUTHENTICATION, "RFC 2338 5.3.6", message)
     if found != expected:
         return Finding(Problem.AUTH_TYPE, "RFC 2338 5.3.6", f"authentication type must be {expected}, not {found}")

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from typing import Any, Self
 
 from vrrplib.errors import ConfigError, DecodeError, Finding, Problem, require_int
-from vrrplib.wire.addresses import AddressLike, IPAddress, MacAddress, MacLike, to_address
+from vrrplib.wire.addresses import AddressLike, Family, IPAddress, MacAddress, MacLike, to_address
 from vrrplib.wire.checksum import internet_checksum, ones_sum, verifies, with_checksum
 from vrrplib.wire.keys import Key, KeyLike
 
@@ -21,18 +21,20 @@ CARP_LENGTH = 36
 _HEADER = struct.Struct("!BBBBBBHQ20s")
 _AUTH_WORDS = 7  # counter and digest, in 32-bit words
 _VERSION, _ADVERTISEMENT = 2, 1
-_VRRPV3 = 3
 _LEAST_INTERVAL = 1 / 256  # OpenBSD, with advbase 0 and advskew 0
 _OPENBSD = "CARP (OpenBSD)"
 
 
-def is_carp(data: bytes) -> bool:
+def is_carp(data: bytes, family: Family = Family.IPV4) -> bool:
     """Whether a payload of IP protocol 112 is CARP and not VRRP, which may begin with the same 0x21.
 
-    CARP has 36 bytes and the length 7 in its fourth. A VRRPv2 message that announces seven addresses has 44; one of
-    VRRPv3 over IPv4 has 36, and its version. A VRRPv2 sender that leaves the authentication data out has no mark.
+    CARP has 36 bytes, and the length 7 in its fourth. A VRRPv2 message that announces seven addresses has 44. Over
+    IPv4 it has 36 in VRRPv3, and only the version differs; over IPv6 it has 120, and whatever the first byte, 36 with
+    a good checksum are CARP. A VRRPv2 sender that leaves the authentication data out has no mark.
     """
-    return len(data) == CARP_LENGTH and data[3] == _AUTH_WORDS and data[0] >> 4 != _VRRPV3
+    if len(data) != CARP_LENGTH or data[3] != _AUTH_WORDS:
+        return False
+    return data[0] >> 4 == _VERSION or (family is Family.IPV6 and verifies(ones_sum(data)))
 
 
 def carp_interval(advbase: int, advskew: int) -> float:
@@ -219,8 +221,8 @@ def verify_carp(shared: CARPKey, packet: CARP) -> Finding | None:
     is one random number for as long as it runs, ucarp's a new one each time until it has heard another, and
     receivers accept any.
     """
-    fits = [hmac.compare_digest(packet.digest, shared.digest(packet, link_local=form)) for form in (False, True)]
-    if any(fits):
+    forms = (False, True) if any(map(_is_link_local, shared.addresses)) else (False,)
+    if any(hmac.compare_digest(packet.digest, shared.digest(packet, link_local=form)) for form in forms):
         return None
     return Finding(Problem.AUTHENTICATION, _OPENBSD, "the digest does not fit the key, the vhid and the addresses")
 
