@@ -29,8 +29,8 @@ def is_carp(data: bytes, family: Family = Family.IPV4) -> bool:
     """Whether a payload of IP protocol 112 is CARP and not VRRP, which may begin with the same 0x21.
 
     CARP has 36 bytes, and the length 7 in its fourth. A VRRPv2 message that announces seven addresses has 44. Over
-    IPv4 it has 36 in VRRPv3, and only the version differs; over IPv6 it has 120, and whatever the first byte, 36 with
-    a good checksum are CARP. A VRRPv2 sender that leaves the authentication data out has no mark.
+    IPv4 it has 36 in VRRPv3, and only the version differs; over IPv6 it has 120, and 36 bytes with a good checksum
+    are CARP whatever the first says. A VRRPv2 sender that leaves the authentication data out cannot be told.
     """
     if len(data) != CARP_LENGTH or data[3] != _AUTH_WORDS:
         return False
