@@ -6,26 +6,34 @@ PYTEST_ARGS ?=
 
 SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 
-.PHONY: demo test test-others check bench clean
+TARGET ?= packets frames captures authentication router
+RUNS ?= 100000
+
+.PHONY: demo test test-others check bench fuzz clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
 	@.venv/bin/python -m vrrplib demo
 
+# What tests write outside the checkout goes to one directory, which is removed whatever happens.
+SCRATCH := scratch=$$(mktemp -d) && chmod 711 $$scratch && export TMPDIR=$$scratch && \
+	trap 'rm -rf $$scratch' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM
+
 test: .venv/installed-test
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	@$(SCRATCH); echo ".venv/bin/python -m pytest $(PYTEST_ARGS)"; .venv/bin/python -m pytest $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory test-others
 
 # On other versions of Python too, where they are present (a command of that name may be there and not work): all
 # but whole LANs and other implementations, which take minutes and see the same frames from every Python.
+# PYENV_VERSION is for pyenv, whose python3.12 works only where it is told so.
 OTHER_ARGS := --ignore=tests/linux --ignore=tests/peers
 
 test-others:
-	@own=$$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	@$(SCRATCH); own=$$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $(OTHER_PYTHONS); do \
 		if [ $$version = $$own ]; then continue; fi; \
-		if ! python$$version -c '' 2>/dev/null; then echo "skipped: python$$version is not installed"; continue; fi; \
-		$(MAKE) --no-print-directory .venv-$$version/installed-test PYTHON=python$$version || exit 1; \
+		if ! PYENV_VERSION=$$version python$$version -c '' 2>/dev/null; then echo "skipped: python$$version is not installed"; continue; fi; \
+		PYENV_VERSION=$$version $(MAKE) --no-print-directory .venv-$$version/installed-test PYTHON=python$$version || exit 1; \
 		echo ".venv-$$version/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)"; \
 		.venv-$$version/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS) || exit 1; \
 	done
@@ -39,6 +47,16 @@ check: .venv/installed-test
 bench: .venv/installed-bench
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; .venv/bin/python $$file; done
 
+# libFuzzer over ourselves: make fuzz TARGET=packets RUNS=1000000. The corpora stay in .fuzz/, and grow.
+fuzz: .venv/installed-fuzz
+	.venv/bin/python -m tests.fuzz.seeds .fuzz
+	@set -e; for target in $(TARGET); do \
+		echo "== $$target"; \
+		mkdir -p .fuzz/findings; \
+		.venv/bin/python -m tests.fuzz.fuzz_$$target .fuzz/fuzz_$$target -runs=$(RUNS) -dict=tests/fuzz/vrrp.dict \
+			-artifact_prefix=.fuzz/findings/$$target- -max_len=2048 -timeout=10 -print_final_stats=1; \
+	done
+
 # An environment with the package, editable, and the extra that the file's name ends in.
 .venv/installed-% .venv-3.12/installed-% .venv-3.13/installed-%: $(SOURCES)
 	@echo "installing vrrplib[$*] into $(@D)"
@@ -48,5 +66,5 @@ bench: .venv/installed-bench
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .fuzz build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

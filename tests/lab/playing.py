@@ -10,14 +10,15 @@ import random
 import resource
 import time
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from vrrplib import Datagram, MemoryTransport, Node, Router, RouterConfig, State
 from vrrplib.election import actions, events
 from vrrplib.lab.fuzz import CATALOGUE, Mutator, Scene
 from vrrplib.lab.simulator import SimulatedBackend
-from vrrplib.lab.strategies import Timed, datagram_of
 from vrrplib.wire.addresses import IPAddress
 
+Timed: TypeAlias = tuple[float, Datagram]  # as strategies has it, which needs hypothesis
 ENDLESS = 1_000_000  # more actions than any sequence may cause
 
 
@@ -129,7 +130,7 @@ def sequence_of(seed: int, scene: Scene, mutator: Mutator) -> list[Timed]:
         sent = scene.but(
             priority=dice.randrange(256), source=type(scene.source)(int(scene.source) ^ dice.randrange(4))
         )
-        datagram = datagram_of(sent)
+        datagram = sent.datagram()
         kind = dice.randrange(4)
         if kind == 1:
             specimen = dice.choice(CATALOGUE).build(sent)

@@ -3,165 +3,237 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import re
-import sys
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vrrplib.cli.keys import Verifier, key_options, read_key
+from vrrplib.cli.layout import fields_of
 from vrrplib.cli.output import Output, json_option
-from vrrplib.errors import ConfigError, Finding, Problem
+from vrrplib.cli.sources import Message, Tally, bare_message, bare_options, messages
+from vrrplib.errors import Finding, Problem
 from vrrplib.rules import DEFAULT_RULES, RFC9568
-from vrrplib.wire.addresses import ADVERTISEMENT_TTL, Family, IPAddress, to_address
-from vrrplib.wire.capture import is_capture, read_pcap
-from vrrplib.wire.frames import parse
+from vrrplib.wire.addresses import ADVERTISEMENT_TTL, AddressLike, Family
+from vrrplib.wire.carp import CARP, CARPKey, inspect_carp, is_carp, verify_carp
+from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.keys import Key
 from vrrplib.wire.packets import Inspection, VRRPv2, inspect
 
-_NO_MACS = bytes(12)
-_ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
+
+@dataclasses.dataclass(slots=True)
+class Reader:
+    """How messages are judged and shown, and the counts for the end."""
+
+    output: Output
+    verbose: bool = False
+    quiet: bool = False
+    key: Key | None = None
+    virtual: tuple[AddressLike, ...] = ()
+    shown: int = 0
+    bad: int = 0
+    problems: Counter[str] = dataclasses.field(default_factory=Counter)
+    verifier: Verifier | None = None
+
+    def __post_init__(self) -> None:
+        self.verifier = None if self.key is None else Verifier(self.key)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Message:
-    """A VRRP message with what is known of the packet that carried it; ``time`` is Unix seconds."""
+@dataclasses.dataclass(slots=True)
+class Judged:
+    """A message with all that is said of it; ``authentication`` is scheme and outcome, "" if not asked for."""
 
-    data: bytes
-    source: IPAddress | None = None
-    destination: IPAddress | None = None
-    family: Family | None = None
-    ttl: int | None = None
-    time: float | None = None
+    message: Message
+    seen: Inspection
+    problems: list[Finding]
+    notes: list[Finding]
+    carp: CARP | None = None
+    authentication: str = ""
+
+    @property
+    def family(self) -> Family:
+        if self.message.family is not None:
+            return self.message.family
+        for address in (self.message.source, self.message.destination, *self._addresses):
+            if address is not None:
+                return Family(address.version)
+        return Family.IPV4
+
+    @property
+    def _addresses(self) -> tuple[Any, ...]:
+        return self.seen.packet.addresses[:1] if self.seen.packet else ()
 
 
 @click.command(
     epilog="Example: vrrplib decode --source 192.0.2.1 --destination 224.0.0.18 313364010064bc30c00002fe"
-    "  or: vrrplib decode capture.pcap"
+    "  or: vrrplib decode --verbose capture.pcapng"
 )
-@click.argument("messages", nargs=-1, required=True, metavar="HEX|FILE|-...")
-@click.option("--source", metavar="ADDRESS", help="Where a bare message comes from, for its checksum.")
-@click.option("--destination", metavar="ADDRESS", help="Where it goes to.")
-@click.option("--family", type=click.Choice(["4", "6"]), help="The IP version that carries a bare message.")
+@click.argument("arguments", nargs=-1, required=True, metavar="HEX|BASE64|FILE|-...")
+@bare_options
+@key_options
+@click.option("--address", "virtual", multiple=True, metavar="ADDRESS", help="A virtual one, for CARP's digest.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each field: bytes, value, clause.")
+@click.option("-q", "--summary", is_flag=True, help="Show only how many, and what is wrong.")
 @json_option
 def decode(
     *,
-    messages: tuple[str, ...],
+    arguments: tuple[str, ...],
     source: str | None,
     destination: str | None,
     family: str | None,
+    key: str | None,
+    key_file: Path | None,
+    virtual: tuple[str, ...],
+    verbose: bool,
+    summary: bool,
     as_json: bool,
 ) -> None:
-    """Show VRRP messages: hex digits of a message, an IP packet or a frame; a pcap file; or - for either on stdin.
+    """Show VRRP messages: hex or base64 digits of a message, an IP packet or a frame; a pcap or pcapng file;
+    or - for digits by the line, or a capture, on stdin. CARP is shown too.
 
-    Ends with status 1 when one of them has a problem: something for which the RFC discards it.
+    With a key, tells whether each message is authentic. Ends with status 1 when one of them has a problem:
+    something for which the RFC discards it.
     """
-    bare = Message(
-        b"",
-        None if source is None else to_address(source, "source"),
-        None if destination is None else to_address(destination, "destination"),
-        None if family is None else Family(int(family)),
-    )
+    bare = bare_message(source, destination, family)
     output = Output(as_json=as_json)
-    shown = bad = others = 0
-    for message in (found for argument in messages for found in _read(argument, bare)):
-        if message is None:
-            others += 1
-            continue
-        shown += 1
-        bad += _show(output, message)
-    if others or shown != 1:
-        words = f"{shown} messages, {bad} with problems; {others} other frames"
-        output.event("summary", words, messages=shown, bad=bad, other_frames=others)
-    if bad:
+    reader = Reader(output, verbose, summary, read_key(key, key_file), virtual)
+    tally = Tally()
+    for message in messages(arguments, bare, tally):
+        judged = _judge(reader, message)
+        reader.shown += 1
+        reader.bad += bool(judged.problems)
+        reader.problems.update(str(item.problem) for item in judged.problems)
+        if not summary:
+            _show(reader, judged)
+    for words in tally.broken:
+        output.event("broken", words, style="red", message=words)
+    if summary or tally.others or reader.shown != 1:
+        _summarise(reader, tally)
+    if reader.bad:
         click.get_current_context().exit(1)
 
 
-def _read(argument: str, bare: Message) -> Iterator[Message | None]:
-    """The messages behind an argument; None for a frame of a capture in which there is none."""
-    if argument == "-":
-        content = sys.stdin.buffer.read()
-    elif Path(argument).is_file():
-        content = Path(argument).read_bytes()
-        if not is_capture(content):
-            raise ConfigError(f"{argument} must be a pcap or pcapng file; for hex digits, give it to stdin, and -")
-    else:
-        yield _from_hex(argument, bare)
-        return
-    if not is_capture(content):
-        for line in content.decode("ascii", "replace").splitlines():
-            if line.strip() and not line.startswith("#"):
-                yield _from_hex(line, bare)
-        return
-    for time, frame in read_pcap(io.BytesIO(content)):
-        datagram = parse(frame)
-        if datagram is None:
-            yield None
-        else:
-            yield Message(
-                datagram.payload, datagram.source, datagram.destination, datagram.family, datagram.ttl, time
-            )
+def _summarise(reader: Reader, tally: Tally) -> None:
+    words = f"{reader.shown} messages, {reader.bad} with problems; {tally.others} other frames"
+    if reader.problems:
+        words += f" ({', '.join(f'{name} {number}' for name, number in sorted(reader.problems.items()))})"
+    reader.output.event(
+        "summary",
+        words,
+        messages=reader.shown,
+        bad=reader.bad,
+        other_frames=tally.others,
+        problems=dict(sorted(reader.problems.items())),
+    )
 
 
-def _from_hex(text: str, bare: Message) -> Message:
-    digits = re.sub(r"0[xX]|[\s:.,-]", "", text)
-    try:
-        data = bytes.fromhex(digits)
-    except ValueError:
-        raise ConfigError(f"a message must be hex digits, a pcap file that exists, or -, not {text!r}") from None
-    # A message begins with its version, 2 or 3, an IP packet with 4 or 6: a frame is what parses as one.
-    packet = _ETHERTYPES.get(data[0] >> 4) if data else None
-    datagram = parse(data) or (parse(_NO_MACS + packet + data) if packet else None)
-    if datagram is None:
-        return dataclasses.replace(bare, data=data)
-    return Message(datagram.payload, datagram.source, datagram.destination, datagram.family, datagram.ttl)
+# -- judging --
 
 
-def _show(output: Output, message: Message) -> bool:
-    """Print a message; whether it has a problem."""
+def _judge(reader: Reader, message: Message) -> Judged:
     seen = inspect(message.data, family=message.family, source=message.source, destination=message.destination)
-    problems = list(seen.problems)
+    judged = Judged(message, seen, list(seen.problems), list(seen.notes))
+    if seen.packet is None and is_carp(message.data):
+        _judge_carp(reader, judged)
+    elif seen.packet is not None and reader.verifier is not None:
+        _authenticate(reader.verifier, judged)
     if message.ttl is not None and message.ttl != ADVERTISEMENT_TTL:
         rules = DEFAULT_RULES.get(seen.packet.version if seen.packet else 3, RFC9568)
         words = f"the TTL or hop limit must be {ADVERTISEMENT_TTL}, not {message.ttl}"
-        problems.insert(0, Finding(Problem.TTL, rules.clause(Problem.TTL), words))  # 7.1: the first check
-    fields, words = _fields(seen, message)
+        judged.problems.insert(0, Finding(Problem.TTL, rules.clause(Problem.TTL), words))  # 7.1: the first check
+    return judged
+
+
+def _judge_carp(reader: Reader, judged: Judged) -> None:
+    found = inspect_carp(judged.message.data)
+    judged.carp = found.packet
+    judged.problems += found.problems
+    judged.notes += found.notes
+    if reader.key is None or found.packet is None or not reader.virtual:
+        return
+    wrong = verify_carp(CARPKey(reader.key, reader.virtual), found.packet)
+    judged.authentication = "carp: failed" if wrong else "carp: verified"
+    judged.problems += [wrong] if wrong else []
+
+
+def _authenticate(verifier: Verifier, judged: Judged) -> None:
+    packet = judged.seen.packet
+    assert packet is not None
+    message = judged.message
+    unknown = "0.0.0.0" if judged.family is Family.IPV4 else "::"  # noqa: S104  # simple text needs no addresses
+    source, destination = message.source or unknown, message.destination or unknown
+    datagram = message.datagram or Datagram(message.data, source, destination, 255, message.header)
+    scheme, trailing, wrong = verifier.check(packet, datagram)
+    judged.authentication = f"{scheme or 'none'}: {'failed' if wrong else 'verified'}"
+    if scheme:  # a type that no RFC has is not unknown to whoever gives its key
+        judged.problems = [item for item in judged.problems if item.problem is not Problem.AUTH_TYPE]
+    if wrong:
+        judged.problems.append(wrong)
+        return
+    if trailing == len(packet.trailing):
+        judged.notes = [item for item in judged.notes if item.problem is not Problem.TRAILING]
+
+
+# -- showing --
+
+
+def _show(reader: Reader, judged: Judged) -> None:
+    output = reader.output
+    known, words = _fields(judged)
+    layout = (
+        fields_of(judged.carp or judged.seen.packet, judged.message.data, judged.family) if reader.verbose else []
+    )
+    data = judged.message.data
+    if reader.verbose:
+        known["fields"] = [
+            {
+                "offset": field.offset,
+                "size": field.size,
+                "name": field.name,
+                "value": field.value,
+                "clause": field.clause,
+                "bytes": None if field.hidden else data[field.offset : field.offset + field.size].hex(),
+            }
+            for field in layout
+        ]
     output.event(
         "message",
         words,
-        time=message.time,
-        **fields,
-        problems=[_finding(item) for item in problems],
-        notes=[_finding(item) for item in seen.notes],
+        time=judged.message.time,
+        **known,
+        problems=[_finding(item) for item in judged.problems],
+        notes=[_finding(item) for item in judged.notes],
     )
-    for item in problems:
+    for field in layout:
+        for line in field.lines(data):
+            output.line(line)
+    for item in judged.problems:
         output.line(f"  problem: {item}", style="red")
-    for item in seen.notes:
+    for item in judged.notes:
         output.line(f"  note: {item}", style="yellow")
-    return bool(problems)
 
 
-def _fields(seen: Inspection, message: Message) -> tuple[dict[str, Any], str]:
+def _fields(judged: Judged) -> tuple[dict[str, Any], str]:
     """What programs and people read of a message. Authentication data stays out: it may be a password."""
+    message, seen, packet = judged.message, judged.seen, judged.seen.packet
     fields: dict[str, Any] = {
         "source": None if message.source is None else str(message.source),
         "destination": None if message.destination is None else str(message.destination),
         "ttl": message.ttl,
         "length": len(message.data),
+        "authentication": judged.authentication or None,
     }
-    packet = seen.packet
-    way = (
-        f"{message.source or '?'} -> {message.destination or '?'}: "
-        if message.source or message.destination
-        else ""
-    )
+    known = message.source or message.destination
+    way = f"{message.source or '?'} -> {message.destination or '?'}: " if known else ""
+    proof = f" authentication {judged.authentication}" if judged.authentication else ""
+    if judged.carp is not None:
+        return _carp_fields(judged.carp, fields, way, proof)
     if packet is None:
         return fields, f"{way}{len(message.data)} bytes"
-    family = message.family or (packet.addresses[0].version if packet.addresses else Family.IPV4)
     form = None if seen.checksum_form is None else [str(item.name).lower() for item in seen.checksum_form]
     fields |= {
-        "family": int(family),
+        "family": int(judged.family),
         "version": packet.version,
         "type": packet.type,
         "vrid": packet.vrid,
@@ -175,12 +247,30 @@ def _fields(seen: Inspection, message: Message) -> tuple[dict[str, Any], str]:
         "trailing": len(packet.trailing),
     }
     if form is None:
-        judged = "not judged without --source and --destination"
+        fits = "not judged without --source and --destination"
     else:
-        judged = " and ".join(form).replace("_", "-") or "fits no form"
+        fits = " and ".join(form).replace("_", "-") or "fits no form"
     words = (
         f"{way}VRRPv{packet.version} vrid {packet.vrid} priority {packet.priority} interval {packet.interval:g} s "
-        f"addresses {', '.join(fields['addresses']) or 'none'} checksum 0x{packet.checksum:04x} ({judged})"
+        f"addresses {', '.join(fields['addresses']) or 'none'} checksum 0x{packet.checksum:04x} ({fits}){proof}"
+    )
+    return fields, words
+
+
+def _carp_fields(packet: CARP, fields: dict[str, Any], way: str, proof: str) -> tuple[dict[str, Any], str]:
+    fields |= {
+        "carp": True,
+        "vhid": packet.vhid,
+        "advbase": packet.advbase,
+        "advskew": packet.advskew,
+        "demote": packet.demote,
+        "counter": packet.counter,
+        "interval": packet.interval,
+        "checksum": packet.checksum,
+    }
+    words = (
+        f"{way}CARP vhid {packet.vhid} advbase {packet.advbase} advskew {packet.advskew} "
+        f"interval {packet.interval:g} s counter {packet.counter:#x}{proof}"
     )
     return fields, words
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "cleanup": "Give the host back after a crash.",
     "decode": "Show what is in VRRP messages, and what is wrong with them.",
     "demo": "Show a virtual MAC failing over, in throw-away namespaces.",
+    "encode": "Build a VRRP message from its fields, right or wrong.",
+    "mutate": "Change VRRP messages at random, reproducibly.",
     "run": "Run a virtual router on an interface.",
     "simulate": "Run virtual routers on a simulated LAN.",
     "timers": "Compute skew_time and active_down_interval.",

@@ -125,8 +125,12 @@ class Scene:
         self, packet: Packet, *, destination: IPAddress | None = None, form: ChecksumForm | None = None
     ) -> bytes:
         """The bytes of ``packet`` as sent from here, by default to the group and with the scene's checksum."""
-        form = form or (ChecksumForm.MESSAGE_ONLY if packet.version == 2 else self.form)
+        form = form or (ChecksumForm.MESSAGE_ONLY if isinstance(packet, VRRPv2) else self.form)
         return packet.encode(self.source, destination or self.group, form=form)
+
+    def datagram(self, packet: Packet | None = None) -> Datagram:
+        """What is sent here: the advert that is expected, or another packet, to the group with TTL 255."""
+        return Datagram(self.encode(packet or self.packet()), self.source, self.group, ADVERTISEMENT_TTL)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

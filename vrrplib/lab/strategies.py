@@ -22,7 +22,7 @@ except ImportError as error:
 
 from vrrplib.errors import ConfigError
 from vrrplib.lab.scenes import Scene, Specimen, Wrapping
-from vrrplib.wire.addresses import ADVERTISEMENT_TTL, Family, IPAddress
+from vrrplib.wire.addresses import Family, IPAddress
 from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.packets import Packet, VRRPv2, VRRPv3
@@ -169,7 +169,7 @@ def _change(scene: Scene, name: str) -> Callable[[Any], Packet]:
 @st.composite
 def valid_datagrams(draw: Any, *, version: int | None = None, family: Family | None = None) -> Datagram:
     """Right packets to the group with TTL 255, in either checksum form."""
-    return datagram_of(draw(scenes(version=version, family=family)))
+    return draw(scenes(version=version, family=family)).datagram()  # type: ignore[no-any-return]
 
 
 @st.composite
@@ -183,11 +183,11 @@ def almost_valid_datagrams(draw: Any, *, version: int | None = None, family: Fam
 @st.composite
 def spoilt_datagrams(draw: Any, scene: Scene) -> Datagram:
     """What is sent in ``scene`` with one thing wrong or odd: what a Router with that configuration must stand."""
-    right = datagram_of(scene)
+    right = scene.datagram()
     payload, destination, ttl = right.payload, right.destination, right.ttl
     match draw(st.sampled_from(["field", "ttl", "destination", "bit", "cut", "more", "source"])):
         case "field":
-            payload = datagram_of(scene, draw(_spoilt(scene))).payload
+            payload = scene.datagram(draw(_spoilt(scene))).payload
         case "ttl":
             ttl = draw(_OTHER_TTLS)
         case "destination":
@@ -235,7 +235,7 @@ def sequences(scene: Scene, *, most: int = 12) -> SearchStrategy[list[Timed]]:
     unit = scene.interval
     delays = st.sampled_from([0.0, unit / 100, unit / 2, unit, 3 * unit, 3 * unit + 1]) | st.floats(0, 4 * unit)
     adverts = st.builds(
-        lambda priority, by: datagram_of(scene.but(priority=priority, source=_beside(scene.source, by))),
+        lambda priority, by: scene.but(priority=priority, source=_beside(scene.source, by)).datagram(),
         st.integers(0, 255),
         st.integers(0, 3),
     )
@@ -294,20 +294,6 @@ def frames(*, version: int | None = None, family: Family | None = None) -> Searc
         almost_valid_frames(version=version, family=family),
         arbitrary_frames(),
     )
-
-
-# -- from scenes --
-
-
-def datagram_of(scene: Scene, packet: Packet | None = None) -> Datagram:
-    """What is sent in ``scene``: its own packet, or another."""
-    packet = packet or scene.packet()
-    payload = packet.encode(scene.source, scene.group, form=_form(scene, packet))
-    return Datagram(payload, scene.source, scene.group, ADVERTISEMENT_TTL)
-
-
-def _form(scene: Scene, packet: Packet) -> ChecksumForm:
-    return ChecksumForm.MESSAGE_ONLY if isinstance(packet, VRRPv2) else scene.form
 
 
 def _frame(datagram: Datagram, wrapping: Wrapping | None = None) -> bytes:

@@ -1,0 +1,131 @@
+"""Authentication and CARP. For any message, headers and key:
+
+* ``verify`` and ``verify_carp`` do not raise: a Verified, or a Finding whose message has no secret in it;
+* a replay state that comes back refuses the same message again, where the scheme counts;
+* nothing that came from a fuzzer's key passes another key;
+* what ``sign`` made is verified, and any change to the key undoes it; what it cannot sign is a ConfigError;
+* ``inspect_carp`` does not raise, ``decode_carp`` raises exactly when it lists a problem, and a packet that they
+  yield encodes to the same bytes.
+
+The first four bytes choose, the next 32 are a key; the rest is an IPv4 header with an AH (one bit says so) and the
+message.
+"""
+
+from __future__ import annotations
+
+from tests.fuzz.engine import GROUPS, IPV4, IPV6, Bytes, instrumented, main
+
+with instrumented(__name__):
+    from vrrplib.errors import ConfigError, DecodeError, Finding
+    from vrrplib.wire.ah import AHStyle, AuthenticationHeader
+    from vrrplib.wire.authentication import CiscoMD5, HMACTrailer, Scheme, SimpleText, sign, verify
+    from vrrplib.wire.carp import CARPKey, decode_carp, inspect_carp, sign_carp, verify_carp
+    from vrrplib.wire.datagram import Datagram
+    from vrrplib.wire.keys import Verified
+    from vrrplib.wire.packets import inspect
+
+KEY_LENGTH = 32
+HEADER_LENGTH = 20 + 24  # IPv4, and an AH with HMAC-MD5-96
+
+
+def scheme_of(number: int, key: bytes) -> Scheme:
+    match number % 5:
+        case 0:
+            return SimpleText(key[:8])
+        case 1:
+            return AuthenticationHeader(key)
+        case 2:
+            return AuthenticationHeader(key, AHStyle.RFC2402)
+        case 3:
+            return CiscoMD5(key)
+        case _:
+            return HMACTrailer(key)
+
+
+def prefix(scheme: int, key: bytes, *, six: bool = False, header: bool = False) -> bytes:
+    return bytes([scheme, six | header << 1, 0, 0]) + key.ljust(KEY_LENGTH, b"\1")
+
+
+def check(data: bytes) -> None:
+    tape = Bytes(data)
+    number, flags, at, _ = (tape.byte() for _ in range(4))
+    key = tape.take(KEY_LENGTH).ljust(KEY_LENGTH, b"\1").replace(b"\0", b"\1")
+    six = flags & 1
+    header = tape.take(HEADER_LENGTH) if flags & 2 else b""
+    source = (IPV6 if six else IPV4)[at % len(IPV4)]
+    datagram = Datagram(tape.rest(), source, GROUPS[six], 255, header)
+    try:
+        scheme, other = scheme_of(number, key), scheme_of(number, bytes(byte ^ 2 | 1 for byte in key))
+    except ConfigError as error:
+        assert_secret(key, str(error))
+        return
+    check_verify(scheme, datagram, key)
+    check_sign(scheme, other, datagram)
+    check_carp(datagram.payload, key)
+
+
+def check_verify(scheme: Scheme, datagram: Datagram, key: bytes) -> None:
+    assert_secret(key, repr(scheme))
+    seen = verify(scheme, datagram)
+    if isinstance(seen, Finding):
+        assert seen.message
+        assert_secret(key, str(seen), datagram)
+        return
+    assert isinstance(seen, Verified)
+    again = verify(scheme, datagram, seen.replay)
+    assert isinstance(again, Finding if seen.sequence is not None else Verified)
+
+
+def check_sign(scheme: Scheme, other: Scheme, datagram: Datagram) -> None:
+    packet = inspect(datagram.payload, source=datagram.source).packet
+    if packet is None:
+        return
+    packet = packet.replace(trailing=b"")
+    try:
+        signed = sign(scheme, packet, datagram.source, datagram.destination)
+    except ConfigError:
+        return
+    # what is cut short, or has another version or type, cannot be authentic: only what is whole must be
+    if packet.version not in (2, 3) or len(getattr(packet, "auth_data", bytes(8))) < 8:
+        verify(scheme, signed)
+        return
+    seen = verify(scheme, signed)
+    assert isinstance(seen, Verified), seen
+    if other != scheme:
+        assert isinstance(verify(other, signed), Finding)
+
+
+def check_carp(message: bytes, key: bytes) -> None:
+    seen = inspect_carp(message)
+    try:
+        packet = decode_carp(message)
+    except DecodeError as error:
+        assert error.findings == seen.problems != ()  # noqa: PT017
+    else:
+        assert packet == seen.packet
+        assert not seen.problems
+    if seen.packet is None:
+        assert len(message) < 36
+        return
+    assert seen.packet.encode() == message
+    shared = CARPKey(key[:20], IPV4[:2] + IPV6[3:])
+    assert_secret(key[:20], repr(shared))
+    verify_carp(shared, seen.packet)
+    signed = sign_carp(shared, seen.packet)
+    assert verify_carp(shared, signed) is None
+    again = inspect_carp(signed.encode())
+    assert again.packet is not None
+    assert again.packet.replace() == signed
+
+
+def assert_secret(key: bytes, words: str, datagram: Datagram | None = None) -> None:
+    """No key in what is shown, unless the message itself shows those bytes."""
+    if len(set(key)) < 8 or (datagram is not None and key[:8] in datagram.payload):
+        return
+    for secret in (key, key[:8]):
+        assert secret.hex() not in words
+        assert repr(secret)[2:-1] not in words
+
+
+if __name__ == "__main__":
+    main(check)
