@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import ipaddress
+import functools
 
 from vrrplib.wire.addresses import BROADCAST_MAC, IPAddress, MacAddress
 from vrrplib.wire.checksum import ones_sum, verifies
-from vrrplib.wire.parsing import ETHERTYPE_ARP, ETHERTYPE_IPV6, IPV6_LENGTH, network_layer
+from vrrplib.wire.parsing import ETHERTYPE_ARP, ETHERTYPE_IPV6, IPV6_LENGTH, ip_address, network_layer
 
 ARP_REQUEST, ARP_REPLY = 1, 2
 NEIGHBOUR_ADVERTISEMENT = 136
@@ -31,6 +31,8 @@ class NAFlags(enum.Flag):
 
 
 _NONE = NAFlags(0)
+_SOLICITED = 0x40
+_FLAGS = {byte: NAFlags(byte) for byte in range(0, 0x100, 0x20)}  # a look-up costs a tenth of the enum
 _AS_ROUTER = NAFlags.ROUTER | NAFlags.OVERRIDE
 
 
@@ -141,9 +143,9 @@ def _parse_arp(frame: bytes, at: int) -> Announcement | None:
     if operation not in (ARP_REQUEST, ARP_REPLY):
         return None
     return Announcement(
-        ipaddress.IPv4Address(source),
-        MacAddress(frame[at + 8 : at + 14]),
-        MacAddress(frame[6:12]),
+        ip_address(source),
+        _mac(frame[at + 8 : at + 14]),
+        _mac(frame[6:12]),
         AnnouncementKind.ARP,
         operation,
         unsolicited=target in (source, _LIMITED_BROADCAST),
@@ -160,23 +162,23 @@ def _parse_neighbour_advertisement(frame: bytes, at: int) -> Announcement | None
     ):
         return None
     message = frame[start : start + int.from_bytes(frame[at + 4 : at + 6], "big")]
-    flags = NAFlags(frame[start + 4] & 0xE0)
     options = _options(message[_NA_LENGTH:])
-    if options is None or not _is_valid(frame, at, message, flags):
+    if options is None or not _is_valid(frame, at, message):
         return None
+    flags = frame[start + 4] & 0xE0
     mac = options.get(TARGET_LINK_LAYER_ADDRESS)
     return Announcement(
-        ipaddress.IPv6Address(message[8:24]),
-        MacAddress(mac[:6]) if mac else None,
-        MacAddress(frame[6:12]),
+        ip_address(message[8:24]),
+        _mac(mac[:6]) if mac else None,
+        _mac(frame[6:12]),
         AnnouncementKind.NA,
         NEIGHBOUR_ADVERTISEMENT,
-        flags,
-        unsolicited=NAFlags.SOLICITED not in flags,
+        _FLAGS[flags],
+        unsolicited=not flags & _SOLICITED,
     )
 
 
-def _is_valid(frame: bytes, at: int, message: bytes, flags: NAFlags) -> bool:
+def _is_valid(frame: bytes, at: int, message: bytes) -> bool:
     """RFC 4861 7.1.2, but for its options."""
     length = int.from_bytes(frame[at + 4 : at + 6], "big")
     pseudo_header = ones_sum(frame[at + 8 : at + 40]) + length + ICMPV6_PROTOCOL
@@ -188,7 +190,7 @@ def _is_valid(frame: bytes, at: int, message: bytes, flags: NAFlags) -> bool:
         and verifies(pseudo_header + ones_sum(message))
         and message[1] == 0
         and message[8] != 0xFF  # a target is no multicast address
-        and not (to_many and NAFlags.SOLICITED in flags)
+        and not (to_many and message[4] & _SOLICITED)
     )
 
 
@@ -203,3 +205,8 @@ def _options(data: bytes) -> dict[int, bytes] | None:
         found.setdefault(data[at], data[at + 2 : at + length])
         at += length
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _mac(packed: bytes) -> MacAddress:
+    return MacAddress(packed)

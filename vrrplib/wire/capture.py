@@ -91,7 +91,6 @@ class CaptureReader:
             head = magic + self._read(8)
             if head[8:12] not in _BYTE_ORDERS:
                 raise ConfigError("the file must be a pcap or pcapng capture, and its pcapng header is broken")
-            self._order = _BYTE_ORDERS[head[8:12]]
             records = self._pcapng(head)
         elif magic in _PCAP:
             self.format = "pcap"
@@ -120,7 +119,8 @@ class CaptureReader:
 
     def _read(self, size: int) -> bytes:
         """``size`` bytes, fewer only at the end of the file, however short the reads of an unbuffered file are."""
-        return self._rest(self._file.read(size), size)
+        data = self._file.read(size)
+        return data if len(data) == size else self._rest(data, size)
 
     def _rest(self, data: bytes, size: int) -> bytes:
         while data and len(data) < size:
@@ -167,7 +167,7 @@ class CaptureReader:
             if head[:4] == _SECTION:
                 size = self._section(head)
             else:
-                kind, size = struct.unpack(self._order + "II", head)
+                kind, size = self._head(head)
                 record = self._block(kind, size, head[4:])
                 if record is not None:
                     yield record
@@ -184,6 +184,8 @@ class CaptureReader:
         if major != _UP_TO_DATE:
             raise _BrokenError(f"a section has version {major}, not {_UP_TO_DATE}")
         self._order = order
+        self._head = struct.Struct(order + "II").unpack
+        self._packet = struct.Struct(order + "IIIII").unpack_from
         self._interfaces.clear()
         self._skip(size, 16, head[4:8])
         return int(size)
@@ -221,7 +223,7 @@ class CaptureReader:
     def _content(self, kind: int, body: bytes) -> Captured | None:
         """The record of a block; struct.error for one that is too short."""
         if kind == _PACKET:
-            number, high, low, size, length = struct.unpack_from(self._order + "IIIII", body)
+            number, high, low, size, length = self._packet(body)
         elif kind == _OLD_PACKET:
             number, _, high, low, size, length = struct.unpack_from(self._order + "HHIIII", body)
         elif kind == _SIMPLE_PACKET:

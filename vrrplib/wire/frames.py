@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
@@ -68,7 +69,16 @@ VlanLike: TypeAlias = int | VlanTag | Iterable[int | VlanTag]
 
 _TRAFFIC_CLASS = 0xC0  # internetwork control (RFC 791 3.1), as keepalived and FRR mark theirs
 _DO_NOT_FRAGMENT = 0b010
+_IPV4_HEAD = struct.Struct("!BBHHHBB")  # up to the checksum
+_IPV6_HEAD = struct.Struct("!IHBB")  # up to the addresses
 _SHORTEST = 60  # of an Ethernet frame without FCS
+
+
+def _check_widths(**fields: tuple[int | None, int]) -> None:
+    """ConfigError unless each value fits its number of bits; None is to be computed."""
+    for name, (value, bits) in fields.items():
+        if value is not None:
+            require_int(name, value, 0, (1 << bits) - 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,31 +102,36 @@ class IPv4Header:
     checksum: int | None = None
     options: bytes = b""
 
-    def encode(self, datagram: Datagram) -> bytes:
-        """The header of ``datagram``; ConfigError for a value that does not fit its field."""
-        options = self.options
-        if self.header_length is None:
-            options += bytes(-len(options) % 4)
-        words = (IPV4_LENGTH + len(options)) // 4 if self.header_length is None else self.header_length
-        length = IPV4_LENGTH + len(options) + len(datagram.payload) if self.length is None else self.length
-        _check_widths(version=(self.version, 4), header_length=(words, 4), tos=(self.tos, 8), length=(length, 16))
-        _check_widths(identification=(self.identification, 16), flags=(self.flags, 3), protocol=(self.protocol, 8))
-        _check_widths(fragment_offset=(self.fragment_offset, 13), ttl=(datagram.ttl, 8))
-        header = dpkt.ip.IP(
-            _v_hl=self.version << 4 | words,
-            tos=self.tos,
-            len=length,
-            id=self.identification,
-            _flags_offset=self.flags << 13 | self.fragment_offset,
-            ttl=datagram.ttl,
-            p=self.protocol,
-            src=datagram.source.packed,
-            dst=datagram.destination.packed,
+    def __post_init__(self) -> None:
+        """ConfigError for a value that does not fit its field."""
+        _check_widths(version=(self.version, 4), tos=(self.tos, 8), identification=(self.identification, 16))
+        _check_widths(
+            flags=(self.flags, 3), fragment_offset=(self.fragment_offset, 13), protocol=(self.protocol, 8)
         )
-        # pack_hdr() sends what it is told; bytes(header) would replace a checksum of zero, and the length
-        header.sum = internet_checksum(header.pack_hdr() + options) if self.checksum is None else self.checksum
-        _check_widths(checksum=(header.sum, 16))
-        return bytes(header.pack_hdr()) + options
+        _check_widths(header_length=(self.header_length, 4), length=(self.length, 16), checksum=(self.checksum, 16))
+
+    def encode(self, datagram: Datagram) -> bytes:
+        """The header of ``datagram``; ConfigError for too many options, too long a payload, or a wrong TTL."""
+        options, words = self.options, self.header_length
+        if words is None:
+            options += bytes(-len(options) % 4)
+            words = (IPV4_LENGTH + len(options)) // 4
+            require_int("header_length", words, 5, 15)
+        length = IPV4_LENGTH + len(options) + len(datagram.payload) if self.length is None else self.length
+        require_int("length", length, 0, 0xFFFF)
+        require_int("ttl", datagram.ttl, 0, 0xFF)
+        head = _IPV4_HEAD.pack(
+            self.version << 4 | words,
+            self.tos,
+            length,
+            self.identification,
+            self.flags << 13 | self.fragment_offset,
+            datagram.ttl,
+            self.protocol,
+        )
+        rest = datagram.source.packed + datagram.destination.packed + options
+        checksum = internet_checksum(head + rest) if self.checksum is None else self.checksum
+        return head + checksum.to_bytes(2, "big") + rest
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,20 +149,22 @@ class IPv6Header:
     next_header: int = PROTOCOL
     extensions: bytes = b""
 
+    def __post_init__(self) -> None:
+        """ConfigError for a value that does not fit its field."""
+        _check_widths(version=(self.version, 4), traffic_class=(self.traffic_class, 8), length=(self.length, 16))
+        _check_widths(flow_label=(self.flow_label, 20), next_header=(self.next_header, 8))
+
     def encode(self, datagram: Datagram) -> bytes:
-        """The header of ``datagram``; ConfigError for a value that does not fit its field."""
+        """The header of ``datagram``; ConfigError for too long a payload, or a wrong hop limit."""
         length = len(self.extensions) + len(datagram.payload) if self.length is None else self.length
-        _check_widths(version=(self.version, 4), traffic_class=(self.traffic_class, 8), length=(length, 16))
-        _check_widths(flow_label=(self.flow_label, 20), next_header=(self.next_header, 8), ttl=(datagram.ttl, 8))
-        header = dpkt.ip6.IP6(
-            _v_fc_flow=self.version << 28 | self.traffic_class << 20 | self.flow_label,
-            plen=length,
-            nxt=self.next_header,
-            hlim=datagram.ttl,
-            src=datagram.source.packed,
-            dst=datagram.destination.packed,
-        )
-        return bytes(header.pack_hdr()) + self.extensions
+        require_int("length", length, 0, 0xFFFF)
+        require_int("ttl", datagram.ttl, 0, 0xFF)
+        first = self.version << 28 | self.traffic_class << 20 | self.flow_label
+        head = _IPV6_HEAD.pack(first, length, self.next_header, datagram.ttl)
+        return head + datagram.source.packed + datagram.destination.packed + self.extensions
+
+
+_USUAL4, _USUAL6 = IPv4Header(), IPv6Header()
 
 
 def advertisement_frame(
@@ -247,13 +264,12 @@ def _neighbour_advertisement(address: IPv6Address, mac: MacAddress, source: IPv6
 
 
 def _ip_header(header: IPv4Header | IPv6Header | bytes | None, datagram: Datagram) -> bytes:
-    kind = IPv4Header if datagram.family is Family.IPV4 else IPv6Header
-    if header is None:
-        return kind().encode(datagram)
     if isinstance(header, bytes):
         return header
-    if not isinstance(header, kind):
-        raise ConfigError(f"header must be an {kind.__name__} for {datagram.source}, not {header!r}")
+    usual = _USUAL4 if datagram.family is Family.IPV4 else _USUAL6
+    header = usual if header is None else header
+    if type(header) is not type(usual):
+        raise ConfigError(f"header must be an {type(usual).__name__} for {datagram.source}, not {header!r}")
     return header.encode(datagram)
 
 
@@ -267,9 +283,3 @@ def _ethernet(
         frame += (VlanTag(tag, ethertype=default) if isinstance(tag, int) else tag).packed
     frame += ethertype + packet
     return frame.ljust(_SHORTEST, b"\0") if pad else frame
-
-
-def _check_widths(**fields: tuple[int, int]) -> None:
-    """ConfigError unless each value fits its number of bits."""
-    for name, (value, bits) in fields.items():
-        require_int(name, value, 0, (1 << bits) - 1)

@@ -27,6 +27,7 @@ _MOST_TAGS = 4  # a backbone's VLAN and service, and two of its customer's
 _CARRIERS = (PROTOCOL, AH_PROTOCOL)
 _IPV6_EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options (RFC 8200 4), mobility (RFC 6275)
 _IPV6_FRAGMENT = 44
+_IPV6_CARRIERS = (*_CARRIERS, *_IPV6_EXTENSIONS, _IPV6_FRAGMENT)
 _MOST_EXTENSIONS = 8  # RFC 8200 4.1 has at most seven, and AH
 
 
@@ -127,12 +128,12 @@ def _parse_ipv4(frame: bytes, at: int, verify_header: bool) -> Datagram | None:
         start += _ah_length(frame[start + 1])
         if start > end:
             return None
-    return _datagram(frame[start:end], _address(source), _address(destination), ttl, frame[at:start])
+    return _datagram(frame[start:end], ip_address(source), ip_address(destination), ttl, frame[at:start])
 
 
 def _parse_ipv6(frame: bytes, at: int) -> Datagram | None:
     start = at + IPV6_LENGTH
-    if len(frame) < start or frame[at] >> 4 != Family.IPV6:
+    if len(frame) < start or frame[at + 6] not in _IPV6_CARRIERS or frame[at] >> 4 != Family.IPV6:
         return None
     size, protocol, hop_limit, source, destination = _IPV6_HEADER.unpack_from(frame, at)
     end = start + size
@@ -146,7 +147,7 @@ def _parse_ipv6(frame: bytes, at: int) -> Datagram | None:
         start += length
     if protocol != PROTOCOL or start > end:
         return None
-    return _datagram(frame[start:end], _address(source), _address(destination), hop_limit, frame[at:start])
+    return _datagram(frame[start:end], ip_address(source), ip_address(destination), hop_limit, frame[at:start])
 
 
 def _extension_length(frame: bytes, protocol: int, start: int, end: int) -> int:
@@ -181,5 +182,6 @@ def _datagram(payload: bytes, source: IPAddress, destination: IPAddress, ttl: in
 
 
 @functools.lru_cache(maxsize=1024)
-def _address(packed: bytes) -> IPAddress:
+def ip_address(packed: bytes) -> IPAddress:
+    """The address of 4 or 16 bytes; the last thousand are kept."""
     return ipaddress.ip_address(packed)
