@@ -135,7 +135,9 @@ def test_over_ipv6_carp_is_told_whatever_its_version_says_if_its_checksum_is_goo
     assert is_carp(bytes.fromhex(HEX["C4"]), Family.IPV6)
 
 
-@given(first=st.sampled_from([0x21, 0x31]), rest=st.binary(min_size=32, max_size=32), number=st.sampled_from([5, 7]))
+@given(
+    first=st.sampled_from([0x21, 0x31]), rest=st.binary(min_size=32, max_size=32), number=st.sampled_from([5, 7])
+)
 def test_inspect_says_carp_exactly_where_is_carp_does(first: int, rest: bytes, number: int) -> None:
     data = bytes([first]) + rest[:2] + bytes([number]) + rest
     assert (Problem.CARP in names(inspect(data).problems)) is is_carp(data)
