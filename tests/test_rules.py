@@ -23,7 +23,11 @@ D, W, I = Verdict.DISCARD, Verdict.WARN, Verdict.IGNORE  # noqa: E741
 # Not in the table: the TTL, the version, the checksum and the VRID, which all of them check alike.
 DIFFERENCES = {
     "version": (2, 2, 3, 3, 3),
+    "rfc": (2338, 3768, 5798, 9568, 9568),
     "requires_all_addresses": (False, True, True, True, True),  # 2338 7.1 asks for the head only
+    "trailing_bytes": (W, W, W, W, W),  # no RFC forbids them, some daemons do
+    "authentication_before_vrid": (True, False, False, False, False),  # 7.1: 2338 has it before, 3768 after
+    "auth_types": ((0, 1, 2),) * 5,
     "heard_by_owner": (I, D, D, D, W),  # 2338 has no check; erratum 8298
     "interval_mismatch": (D, D, I, W, W),  # 9568 7.1: SHOULD log
     "address_mismatch": (D, D, W, W, W),
@@ -55,7 +59,7 @@ def test_version_2_has_no_rule_against_an_empty_address_list(rules: Rules) -> No
 
 def test_every_field_is_in_a_table() -> None:
     fields = {field.name for field in dataclasses.fields(Rules)}
-    assert fields == {*DIFFERENCES, *VERSION_3_DIFFERENCES, "name", "clauses"}
+    assert fields == {*DIFFERENCES, *VERSION_3_DIFFERENCES, "name", "clauses", "errata"}
 
 
 def test_the_default_is_the_newest_rfc_of_each_version() -> None:
@@ -70,12 +74,34 @@ def test_the_default_is_the_newest_rfc_of_each_version() -> None:
         (RFC3768, Problem.LENGTH, "RFC 3768 7.1"),
         (RFC5798, Problem.CHECKSUM, "RFC 5798 5.2.8"),
         (RFC9568_PUBLISHED, Problem.COUNT, "RFC 9568 5.2.5"),
-        (RFC9568, Problem.INTERVAL, "RFC 9568 5.2.7"),
-        (RFC9568, Problem.OWNER, "RFC 9568 7.1"),
+        (RFC9568_PUBLISHED, Problem.INTERVAL, "RFC 9568 5.2.7"),
+        (RFC5798, Problem.OWNER, "RFC 5798 7.1"),
+        (RFC2338, Problem.AUTH_DATA, "RFC 2338 5.3.10"),
+        (RFC5798, Problem.RESERVED, "RFC 5798 5.2.6"),
+        (RFC3768, Problem.TTL, "RFC 3768 5.2.3"),
     ],
 )
 def test_a_clause_names_the_rfc_and_the_section(rules: Rules, problem: Problem, clause: str) -> None:
     assert rules.clause(problem) == clause
+
+
+@pytest.mark.parametrize(
+    ("problem", "section", "erratum"),
+    [
+        (Problem.OWNER, "7.1", 8298),
+        (Problem.COUNT, "5.2.5", 8299),
+        (Problem.ADDRESS, "5.2.9", 8300),
+        (Problem.INTERVAL, "5.2.7", 8301),
+    ],
+)
+def test_a_check_that_an_erratum_made_is_named_by_it(problem: Problem, section: str, erratum: int) -> None:
+    assert RFC9568.clause(problem) == f"RFC 9568 erratum {erratum}"
+    assert RFC9568.section(problem) == f"RFC 9568 {section}" == RFC9568_PUBLISHED.clause(problem)
+
+
+def test_a_clause_names_the_rfc_whatever_the_rules_are_called() -> None:
+    ours = dataclasses.replace(RFC9568, name="ours")
+    assert ours.clause(Problem.VRID) == "RFC 9568 5.2.3"
 
 
 def test_a_changed_rule_set_is_a_value_of_its_own() -> None:

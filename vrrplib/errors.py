@@ -17,6 +17,7 @@ class Problem(enum.StrEnum):
     LENGTH = "length"  # fewer bytes than the address count (and authentication data) calls for
     TRAILING = "trailing"  # more bytes than that
     AUTH_TYPE = "auth-type"
+    AUTH_DATA = "auth-data"  # something where authentication of this type has nothing
     INTERVAL = "interval"
     ADDRESS = "address"
     CHECKSUM = "checksum"

@@ -25,8 +25,16 @@ class Rules:
 
     name: str
     version: int
+    rfc: int
+    """The document that :meth:`clause` names."""
     requires_all_addresses: bool = True
     """A message shorter than its address count says is discarded; RFC 2338 7.1 asks for the head only."""
+    trailing_bytes: Verdict = Verdict.WARN
+    """More bytes than the address count says: no RFC forbids them, keepalived and FRR discard."""
+    authentication_before_vrid: bool = False
+    """RFC 2338 7.1 checks the authentication first, RFC 3768 7.1 the VRID."""
+    auth_types: tuple[int, ...] = (0, 1, 2)
+    """What is not discarded as unknown: none, simple text, AH (RFC 2338 5.3.6). 254 is Cisco's MD5, in no RFC."""
     no_addresses: Verdict = Verdict.IGNORE
     """Address count 0: RFC 9568 5.2.5, erratum 8299; no rule in version 2."""
     zero_interval: Verdict = Verdict.WARN
@@ -44,12 +52,23 @@ class Rules:
     answers_losing_advertisement: bool = False
     """An Active router answers an advertisement that loses with one of its own, at once: RFC 9568 6.4.3."""
     clauses: tuple[tuple[Problem, str], ...] = ()
-    """The section behind each kind of discard, where it is not 7.1."""
+    """The section behind each kind of problem, where it is not 7.1."""
+    errata: tuple[tuple[Problem, int], ...] = ()
+    """The verified errata that these rules follow, each by the check that it made or changed."""
+
+    def section(self, problem: Problem) -> str:
+        """The section of this RFC that speaks of ``problem``: ``"RFC 9568 5.2.7"``."""
+        return f"RFC {self.rfc} {dict(self.clauses).get(problem, '7.1')}"
 
     def clause(self, problem: Problem) -> str:
-        """The section of this RFC that speaks of ``problem``: ``"RFC 9568 5.2.8"``."""
-        rfc = self.name.partition(" ")[0].replace("RFC", "RFC ")
-        return f"{rfc} {dict(self.clauses).get(problem, '7.1')}"
+        """What makes ``problem`` one: the erratum, where these rules have one, else the :meth:`section`.
+
+        ``"RFC 9568 erratum 8301"`` for an interval of 0. The errata are about that, a count of 0, a first IPv6
+        address that is not link-local, and what an owner hears; anything else about an interval or an address has
+        its section.
+        """
+        erratum = dict(self.errata).get(problem)
+        return f"RFC {self.rfc} erratum {erratum}" if erratum else self.section(problem)
 
 
 _V2_CLAUSES = (
@@ -61,6 +80,7 @@ _V2_CLAUSES = (
     (Problem.INTERVAL, "5.3.7"),
     (Problem.CHECKSUM, "5.3.8"),
     (Problem.ADDRESS, "5.3.9"),
+    (Problem.AUTH_DATA, "5.3.10"),
     (Problem.TTL, "5.2.3"),
 )
 _V3_CLAUSES = (
@@ -72,20 +92,23 @@ _V3_CLAUSES = (
     (Problem.INTERVAL, "5.2.7"),
     (Problem.CHECKSUM, "5.2.8"),
     (Problem.ADDRESS, "5.2.9"),
-    (Problem.TTL, "5.1.1.3"),
+    (Problem.TTL, "5.1.1.3"),  # over IPv6 it is 5.1.2.3, of the same words
 )
 
 RFC2338 = Rules(
     name="RFC2338",
     version=2,
+    rfc=2338,
     requires_all_addresses=False,
+    authentication_before_vrid=True,
     heard_by_owner=Verdict.IGNORE,  # 2338 7.1 has no such check
     clauses=_V2_CLAUSES,
 )
-RFC3768 = Rules(name="RFC3768", version=2, clauses=_V2_CLAUSES)
+RFC3768 = Rules(name="RFC3768", version=2, rfc=3768, clauses=_V2_CLAUSES)
 RFC5798 = Rules(
     name="RFC5798",
     version=3,
+    rfc=5798,
     no_addresses=Verdict.WARN,  # 5.2.5: "minimum value is 1", and no action
     interval_mismatch=Verdict.IGNORE,
     address_mismatch=Verdict.WARN,
@@ -95,6 +118,7 @@ RFC5798 = Rules(
 RFC9568_PUBLISHED = dataclasses.replace(
     RFC5798,
     name="RFC9568 as published",
+    rfc=9568,
     no_addresses=Verdict.DISCARD,  # 5.2.5
     interval_mismatch=Verdict.WARN,  # 7.1
     answers_losing_advertisement=True,
@@ -105,6 +129,12 @@ RFC9568 = dataclasses.replace(
     zero_interval=Verdict.DISCARD,  # erratum 8301
     global_first_address=Verdict.DISCARD,  # erratum 8300
     heard_by_owner=Verdict.WARN,  # erratum 8298
+    errata=(
+        (Problem.OWNER, 8298),
+        (Problem.COUNT, 8299),  # makes a check of what 5.2.5 says already
+        (Problem.ADDRESS, 8300),
+        (Problem.INTERVAL, 8301),
+    ),
 )
 
 DEFAULT_RULES: dict[int, Rules] = {2: RFC3768, 3: RFC9568}

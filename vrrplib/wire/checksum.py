@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-import functools
+from ipaddress import IPv4Address, IPv6Address
 
 from vrrplib.errors import ConfigError
 from vrrplib.wire.addresses import (
@@ -31,6 +31,14 @@ class ChecksumForm(enum.Flag):
     MULTICAST_PSEUDO_HEADER = 4
     """A pseudo-header to 224.0.0.18 in a unicast message: keepalived up to 1.3.6."""
     EITHER = PSEUDO_HEADER | MESSAGE_ONLY
+
+
+PSEUDO_HEADER_BIT, MESSAGE_ONLY_BIT, MULTICAST_PSEUDO_HEADER_BIT = (form.value for form in ChecksumForm)
+FORMS = tuple(map(ChecksumForm, range(8)))
+"""Every combination of forms, by its number: a look-up costs a fiftieth of ``|``."""
+_PSEUDO_HEADER = ChecksumForm.PSEUDO_HEADER
+_IPV4 = Family.IPV4
+_GROUPS = {family: int(group_address(family)) for family in Family}
 
 
 def ones_sum(data: bytes | bytearray | memoryview) -> int:
@@ -63,14 +71,14 @@ def verifies(total: int) -> bool:
     return total != 0 and total % 65535 == 0
 
 
-@functools.lru_cache(maxsize=1024)
 def pseudo_header_sum(source: IPAddress, destination: IPAddress, length: int) -> int:
     """``ones_sum`` of the pseudo-header for a VRRP message of ``length`` bytes.
 
     IPv4: source, destination, zero, 112, length (RFC 5798 5.2.8 as deployed). IPv6: RFC 8200 8.1. Both sum to
-    the same: every other byte is zero.
+    the same: every other byte is zero. An address counts as the number that it is, since 2**16 is 1 modulo 65535;
+    that beats a cache, for which an address object would be hashed, in Python.
     """
-    return ones_sum(source.packed + destination.packed) + PROTOCOL + length
+    return source.__int__() + destination.__int__() + PROTOCOL + length  # int() takes twice as long
 
 
 def have_addresses(family: Family, source: IPAddress | None, destination: IPAddress | None) -> bool:
@@ -83,17 +91,25 @@ def forms_that_fit(
 ) -> ChecksumForm:
     """Every form in which the message's checksum is right, of those that can be computed from what is given."""
     total = ones_sum(data)
-    forms = ChecksumForm(0)
-    if verifies(total):
-        forms |= ChecksumForm.MESSAGE_ONLY
     if source is None or destination is None or not have_addresses(family, source, destination):
-        return forms
-    if verifies(total + pseudo_header_sum(source, destination, len(data))):
-        forms |= ChecksumForm.PSEUDO_HEADER
-    group = group_address(family)
-    if destination != group and verifies(total + pseudo_header_sum(source, group, len(data))):
-        forms |= ChecksumForm.MULTICAST_PSEUDO_HEADER
-    return forms
+        return FORMS[MESSAGE_ONLY_BIT if verifies(total) else 0]
+    return FORMS[bits_that_fit(total, len(data), source, destination, _GROUPS[family])]
+
+
+def bits_that_fit(total: int, length: int, source: IPAddress, destination: IPAddress, group: int) -> int:
+    """The forms, as the number of a :data:`FORMS`, that fit a message of ``length`` bytes and sum ``total``.
+
+    ``group`` is the family's, as a number. Plain numbers, because this is done for every message, and an
+    operation on a ``Flag`` takes longer than all of it.
+    """
+    sender, receiver = source.__int__(), destination.__int__()
+    rest = total + sender + PROTOCOL + length
+    bits = 0 if total % 65535 or not total else MESSAGE_ONLY_BIT
+    if (rest + receiver) % 65535 == 0:
+        bits |= PSEUDO_HEADER_BIT
+    if receiver != group and (rest + group) % 65535 == 0:
+        bits |= MULTICAST_PSEUDO_HEADER_BIT
+    return bits
 
 
 def pseudo_header_for(
@@ -104,10 +120,13 @@ def pseudo_header_for(
     length: int,
 ) -> int:
     """``ones_sum`` of the pseudo-header that ``form`` calls for when sending; ConfigError for what is missing."""
-    if form not in (ChecksumForm.PSEUDO_HEADER, ChecksumForm.MULTICAST_PSEUDO_HEADER):
+    kind = IPv4Address if family is _IPV4 else IPv6Address
+    if form is _PSEUDO_HEADER and source.__class__ is kind is destination.__class__:
+        return pseudo_header_sum(source, destination, length)  # nothing to convert
+    if form not in (_PSEUDO_HEADER, ChecksumForm.MULTICAST_PSEUDO_HEADER):
         if family is Family.IPV4:
             raise ConfigError(f"form must be one ChecksumForm, not {names_of(form) or form!r}")
-        form = ChecksumForm.PSEUDO_HEADER
+        form = _PSEUDO_HEADER
     if source is None:
         raise ConfigError(f"source must be given: the {names_of(form)} checksum covers it")
     if form is ChecksumForm.MULTICAST_PSEUDO_HEADER:

@@ -1,0 +1,164 @@
+"""The short way for messages in which there is nothing to find: read fast, and remembered when they come again.
+
+A message is clean when no rule set of its version has anything to say about it, and its checksum is good in a form
+that is accepted. Nearly all are, and nearly all come again and again. What may not be clean is left to the full
+inspection in :mod:`vrrplib.wire.packets`; a test holds that both ways say the same of the same bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeAlias
+
+from vrrplib.rules import Rules
+from vrrplib.wire.addresses import Family, IPAddress, group_address
+from vrrplib.wire.checksum import (
+    MESSAGE_ONLY_BIT,
+    PSEUDO_HEADER_BIT,
+    ChecksumForm,
+    bits_that_fit,
+    ones_sum,
+)
+from vrrplib.wire.messages import (
+    ADVERTISEMENT,
+    AUTH_DATA_LENGTH,
+    HEAD,
+    HEADER_LENGTH,
+    NO_AUTH_DATA,
+    Packet,
+    v2_packet,
+    v3_packet,
+)
+
+_IPV4, _IPV6 = Family  # an enumeration's own attribute takes ten times as long
+_GROUP_V4, _GROUP_V6 = (int(group_address(family)) for family in Family)
+_V2_HEAD, _V3_HEAD = 0x21, 0x31  # version and type of an advertisement
+_MOST_REMEMBERED = 1024  # messages: twice as many as 255 virtual routers of both families have on one LAN
+_LONGEST_REMEMBERED = HEADER_LENGTH + 20 * 16  # bytes; with the number of messages, a bound on memory
+
+_Clean: TypeAlias = tuple[Packet, int, int]
+"""A packet with nothing to find in it, its sum, and its version, 2 or 3."""
+Answer: TypeAlias = tuple[IPAddress, IPAddress, Family | None, ChecksumForm, Rules | None, Packet, int, _Clean]
+"""What was asked, and what was found: the packet, the number of the forms that fit, and the message as read."""
+
+_answers: dict[bytes, Answer] = {}
+_marks = [0] * _MOST_REMEMBERED
+
+
+def find_clean(
+    data: Any,
+    family: Family | None,
+    source: Any,
+    destination: Any,
+    accepted: ChecksumForm | None,
+    rules: Rules | None,
+) -> Answer | None:
+    """The answer for a message with nothing to find in it; None: look closer."""
+    if data.__class__ is not bytes:
+        return None  # a buffer may change, and has no hash
+    known = _answers.get(data)
+    if known is not None:
+        # Compared by identity: it is enough for what a caller asks again and again, and address objects and rules
+        # are slow to compare. The answer keeps them alive, so nothing else can have taken their place.
+        asked_source, asked_destination, asked_family, asked_form, asked_rules, *_ = known
+        if (
+            asked_source is source
+            and asked_destination is destination
+            and asked_family is family
+            and asked_form is accepted
+            and asked_rules is rules
+        ):
+            return known
+    kind = source.__class__
+    if kind is not destination.__class__ or accepted is None:
+        return None
+    if kind is IPv4Address and family is not _IPV6:
+        group = _GROUP_V4
+    elif kind is IPv6Address and family is not _IPV4:
+        group = _GROUP_V6
+    else:
+        return None
+    clean = known[-1] if known is not None and known[0].__class__ is kind else _read_clean(data, kind)
+    if clean is None:
+        return None
+    packet, total, version = clean
+    if rules is not None and (rules.version != version or (version == 2 and 0 not in rules.auth_types)):
+        return None
+    bits = bits_that_fit(total, len(data), source, destination, group)
+    good: int = accepted._value_
+    if version == 2:
+        good = MESSAGE_ONLY_BIT  # RFC 3768 5.3.8
+    elif kind is IPv6Address:
+        good = PSEUDO_HEADER_BIT  # RFC 9568 5.2.8
+    if not bits & good:
+        return None
+    answer: Answer = (source, destination, family, accepted, rules, packet, bits, clean)
+    # Kept when it comes for the second time: what never comes again is cheaper to read than to keep, and would
+    # drive out what does. So a flood of different messages leaves nothing here but numbers.
+    mark = hash(data)
+    place = mark % _MOST_REMEMBERED
+    if _marks[place] != mark:
+        _marks[place] = mark
+    elif len(data) <= _LONGEST_REMEMBERED:
+        if len(_answers) >= _MOST_REMEMBERED:
+            _answers.clear()
+        _answers[data] = answer
+    return answer
+
+
+def _read_clean(data: bytes, kind: type[IPAddress]) -> _Clean | None:
+    """What a message says; None if there may be anything to find in it."""
+    length = len(data)
+    if length <= HEADER_LENGTH:
+        return None
+    first, vrid, priority, count, word, checksum = HEAD.unpack_from(data)
+    if not (vrid and count) or checksum == 0xFFFF:
+        return None
+    if kind is IPv6Address:
+        return _read_clean_ipv6(data)
+    end = HEADER_LENGTH + 4 * count
+    if first == _V3_HEAD:
+        if length != end or not 0 < word <= 0xFFF:  # reserved bits and interval
+            return None
+    elif first != _V2_HEAD or length != end + AUTH_DATA_LENGTH or not 0 < word <= 0xFF or any(data[end:]):
+        return None  # authentication and interval
+    numbers = _words(count).unpack_from(data, HEADER_LENGTH)
+    try:
+        addresses = tuple(map(_plain_ipv4, numbers))
+    except ValueError:
+        return None
+    # as ones_sum(data) has it, which would go through all bytes once more; all else in version 2 is zero
+    total = (first + priority << 8) + vrid + count + word + checksum + sum(numbers)
+    if first == _V3_HEAD:
+        return v3_packet(vrid, priority, addresses, word, 3, ADVERTISEMENT, 0, count, checksum, b""), total, 3
+    packet = v2_packet(vrid, priority, addresses, word, 2, ADVERTISEMENT, 0, NO_AUTH_DATA, count, checksum, b"")
+    return packet, total, 2
+
+
+def _read_clean_ipv6(data: bytes) -> _Clean | None:
+    first, vrid, priority, count, word, checksum = HEAD.unpack_from(data)
+    if first != _V3_HEAD or len(data) != HEADER_LENGTH + 16 * count or not 0 < word <= 0xFFF:
+        return None
+    addresses = tuple([IPv6Address(data[at : at + 16]) for at in range(HEADER_LENGTH, len(data), 16)])
+    if not addresses[0].is_link_local or {0, 0xFF}.intersection(data[HEADER_LENGTH::16]):
+        return None  # RFC 9568 erratum 8300; ::, ::1, multicast, and others that begin like them: look closer
+    packet = v3_packet(vrid, priority, addresses, word, 3, ADVERTISEMENT, 0, count, checksum, b"")
+    return packet, ones_sum(data), 3
+
+
+@functools.lru_cache(maxsize=1024)
+def _plain_ipv4(number: int) -> IPv4Address:
+    """An address that can be virtual; ValueError for 0/8, 127/8 and from 224.0.0.0 on, which need a closer look.
+
+    Kept, because new messages are mostly about known addresses, and to make an object takes four times as long.
+    """
+    if not 0x01000000 <= number < 0xE0000000 or number >> 24 == 127:
+        raise ValueError
+    return IPv4Address(number)
+
+
+@functools.lru_cache(maxsize=256)
+def _words(count: int) -> struct.Struct:
+    return struct.Struct(f"!{count}I")
