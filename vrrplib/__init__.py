@@ -6,11 +6,15 @@ The names below are the public API; each is loaded when it is first asked for.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+# Type checkers know it by its name. To import it would load typing, which takes longer than all else here.
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from vrrplib.backends.announce import AnnounceBackend as AnnounceBackend
     from vrrplib.backends.base import NetBackend as NetBackend
     from vrrplib.backends.base import Watch as Watch

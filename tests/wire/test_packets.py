@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pickle
+import dataclasses
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -17,11 +17,12 @@ from vrrplib.rules import (
     RFC9568,
     RFC9568_PUBLISHED,
     Rules,
+    Verdict,
 )
 from vrrplib.wire.addresses import Family
-from vrrplib.wire.checksum import ChecksumForm
+from vrrplib.wire.checksum import ChecksumForm, internet_checksum, ones_sum, pseudo_header_sum
 from vrrplib.wire.frames import parse
-from vrrplib.wire.packets import Inspection, VRRPv2, VRRPv3, decode, inspect
+from vrrplib.wire.packets import Inspection, VRRPv2, VRRPv3, decode, inspect, is_carp
 
 RULE_SETS = (None, RFC2338, RFC3768, RFC5798, RFC9568_PUBLISHED, RFC9568)
 ADDRESSES = {
@@ -419,6 +420,21 @@ def test_a_checksum_may_cover_the_trailing_bytes_or_not(covers: bool) -> None:
     assert (found.checksum_form, found.covers_trailing, found.valid) == (ChecksumForm.PSEUDO_HEADER, covers, True)
 
 
+@pytest.mark.parametrize("covers", [True, False])
+def test_a_form_that_fits_and_is_not_accepted_is_named_with_what_it_covers(covers: bool) -> None:
+    packet = VRRPv3(vrid=1, addresses=["192.0.2.1"])
+    data = packet.replace(trailing=b"more").encode(**V4) if covers else packet.encode(**V4) + b"more"
+    found = inspect(data, **V4, accept_checksum=ChecksumForm.MESSAGE_ONLY)
+    assert (found.checksum_form, found.covers_trailing) == (ChecksumForm.PSEUDO_HEADER, covers)
+    assert names(found.problems) == [Problem.CHECKSUM]
+
+
+def test_a_sum_that_fits_nothing_covers_nothing() -> None:
+    data = VRRPv3(vrid=1, addresses=["192.0.2.1"], trailing=b"more", checksum=1).encode()
+    found = inspect(data, **V4)
+    assert (found.checksum_form, found.covers_trailing) == (ChecksumForm(0), None)
+
+
 def test_a_short_message_yields_the_whole_addresses_that_are_there() -> None:
     data = VRRPv3(vrid=1, count=3, addresses=["192.0.2.1"], trailing=b"\xc0\0", checksum=0).encode()
     packet = inspect(data).packet
@@ -434,6 +450,144 @@ def test_in_version_2_what_follows_the_addresses_is_authentication_first() -> No
     short = inspect(data[:15]).packet
     assert isinstance(short, VRRPv2)
     assert (short.auth_data, short.trailing) == (b"123", b"")
+
+
+def test_the_order_is_that_of_each_rfc() -> None:
+    # RFC 2338 7.1 checks the authentication before the VRID, RFC 3768 7.1 after it
+    data = VRRPv2(vrid=0, auth_type=9, addresses=["192.0.2.1"]).encode()
+    assert names(inspect(data, rules=RFC2338).problems) == [Problem.AUTH_TYPE, Problem.VRID]
+    assert names(inspect(data, rules=RFC3768).problems) == [Problem.VRID, Problem.AUTH_TYPE]
+    # RFC 9568 7.1, and then its errata by number
+    count_0 = VRRPv3(vrid=0, type=2, max_advertise_interval=0, checksum=9).encode()
+    assert names(inspect(count_0, **V4).problems) == [
+        Problem.TYPE,
+        Problem.CHECKSUM,
+        Problem.VRID,
+        Problem.COUNT,
+        Problem.INTERVAL,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("packet", "rules", "finding"),
+    [
+        (VRRPv3(vrid=1), RFC9568, "address count must be 1-255, not 0 (RFC 9568 erratum 8299)"),
+        (VRRPv3(vrid=1), RFC9568_PUBLISHED, "address count must be 1-255, not 0 (RFC 9568 5.2.5)"),
+        (
+            VRRPv3(vrid=1, addresses=["192.0.2.1"], max_advertise_interval=0),
+            RFC9568,
+            "interval must be 1-4095 centiseconds, not 0 (RFC 9568 erratum 8301)",
+        ),
+        (
+            VRRPv3(vrid=1, addresses=["2001:db8::1"]),
+            RFC9568,
+            "the first IPv6 address must be link-local, not 2001:db8::1 (RFC 9568 erratum 8300)",
+        ),
+        (
+            VRRPv2(vrid=1, auth_type=254, addresses=["192.0.2.1"]),
+            RFC3768,
+            "authentication type must be one of 0, 1, 2, not 254, which is Cisco's MD5 (RFC 3768 5.3.6)",
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_problem_names_its_clause_or_erratum(packet: VRRPv2 | VRRPv3, rules: Rules, finding: str) -> None:
+    way = V6 if packet.addresses and packet.addresses[0].version == 6 else V4
+    assert [str(item) for item in inspect(packet.encode(**way), **way, rules=rules).problems] == [finding]
+
+
+@pytest.mark.parametrize(
+    ("packet", "note"),
+    [
+        (
+            VRRPv2(vrid=1, addresses=["192.0.2.1"], advertisement_interval=0),
+            "interval must be 1-255 seconds, not 0 (RFC 3768 5.3.7)",
+        ),
+        (
+            VRRPv2(vrid=1, addresses=["192.0.2.1"], auth_data=b"secret\0\0"),
+            "authentication data must be zero with type 0; 6 bytes of it are not (RFC 3768 5.3.10)",
+        ),
+        (
+            VRRPv3(vrid=1, addresses=["192.0.2.1"], trailing=bytes(6)),
+            "no bytes must follow the 1 announced addresses, not 6, "
+            "all zero, as Ethernet padding is (RFC 9568 7.1)",
+        ),
+        *(
+            (
+                VRRPv3(vrid=1, addresses=["192.0.2.1", address]),
+                f"a virtual address must be a unicast address of a host on the LAN, not {address} (RFC 9568 5.2.9)",
+            )
+            for address in ("0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255")
+        ),
+        *(
+            (
+                VRRPv3(vrid=1, addresses=["fe80::1", address]),
+                f"a virtual address must be a unicast address of a host on the LAN, not {address} (RFC 9568 5.2.9)",
+            )
+            for address in ("::", "::1", "ff02::12")
+        ),
+    ],
+    ids=str,
+)
+def test_what_no_rule_discards_and_is_odd_is_a_note(packet: VRRPv2 | VRRPv3, note: str) -> None:
+    way = V6 if packet.addresses[0].version == 6 else V4
+    found = inspect(packet.encode(**way), **way)
+    assert (found.problems, [str(item) for item in found.notes]) == ((), [note])
+
+
+@pytest.mark.parametrize("addresses", [["fe80::1", "fe80::2"], ["fe80::1", "2001:db8::1", "fe80::2", "fd00::1"]])
+def test_scopes_may_be_mixed_after_the_first_address(addresses: list[str]) -> None:
+    data = VRRPv3(vrid=1, addresses=addresses).encode(**V6)
+    assert inspect(data, **V6) == Inspection(decode(data, **V6), (), (), ChecksumForm.PSEUDO_HEADER)
+
+
+@pytest.mark.parametrize("count", [1, 255])
+@pytest.mark.parametrize("family", Family)
+def test_from_one_address_to_255_all_are_read(family: Family, count: int) -> None:
+    first = int(IPv4Address("10.0.0.1")) if family is Family.IPV4 else int(IPv6Address("fe80::1"))
+    kind = IPv4Address if family is Family.IPV4 else IPv6Address
+    held = tuple(kind(first + at) for at in range(count))
+    data = VRRPv3(vrid=1, addresses=held).encode(**ADDRESSES[family])
+    assert decode(data, **ADDRESSES[family]).addresses == held
+    short = inspect(data[:-1], **ADDRESSES[family])
+    assert Problem.LENGTH in names(short.problems)
+    assert f"{count} addresses are announced, but there are bytes for {count - 1}" in short.problems[0].message
+    assert len(short.packet.addresses) == count - 1  # type: ignore[union-attr]
+
+
+def test_a_rule_set_may_discard_what_trails_and_know_other_authentication() -> None:
+    packet = VRRPv2(vrid=1, addresses=["192.0.2.1"], auth_type=254, trailing=bytes(30))
+    ours = dataclasses.replace(RFC3768, name="ours", auth_types=(0, 254), trailing_bytes=Verdict.DISCARD)
+    found = inspect(packet.encode(), rules=ours)
+    assert names(found.problems) == [Problem.TRAILING]
+    assert found.covers_trailing is True  # Cisco's TLV is inside the sum
+    plain = VRRPv2(vrid=1, addresses=["192.0.2.1"]).encode()
+    assert names(inspect(plain, rules=dataclasses.replace(ours, auth_types=(254,))).problems) == [Problem.AUTH_TYPE]
+
+
+# -- CARP --
+
+
+def carp_like(first: int) -> bytes:
+    """36 bytes with seven words of authentication after the first byte, and CARP's checksum."""
+    data = bytes([first, 1, 0, 7, 0, 1, 0, 0]) + bytes(range(28))
+    return data[:6] + internet_checksum(data).to_bytes(2, "big") + data[8:]
+
+
+@pytest.mark.parametrize("first", range(0, 256, 5))
+def test_carp_is_told_whatever_its_first_byte_says_where_no_vrrp_looks_like_it(first: int) -> None:
+    version = first >> 4
+    # over IPv4, seven addresses in version 3 are 36 bytes too
+    assert is_carp(carp_like(first)) is (version == 2)
+    assert is_carp(carp_like(first), Family.IPV6)
+    damaged = carp_like(first)[:-1] + b"\0"
+    assert is_carp(damaged, Family.IPV6) is (version == 2)
+
+
+def test_seven_addresses_in_version_3_are_no_carp() -> None:
+    data = VRRPv3(vrid=1, addresses=[f"192.0.2.{host}" for host in range(1, 8)]).encode(**V4)
+    assert len(data) == 36
+    assert inspect(data, **V4).valid
 
 
 # -- which checksum is good --
@@ -537,118 +691,6 @@ def test_the_family_is_given_or_that_of_source_or_destination(arguments: dict[st
 def test_an_address_argument_that_is_none_is_the_callers_error(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} must be"):
         inspect(bytes(8), **{name: "router"})  # type: ignore[arg-type]
-
-
-# -- values --
-
-
-def test_the_constructor_takes_strings_and_addresses_and_makes_a_tuple() -> None:
-    packet = VRRPv3(vrid=1, addresses=iter(["192.0.2.1", IPv4Address("192.0.2.2")]))
-    assert packet.addresses == (IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"))
-    assert VRRPv3(vrid=1, addresses=["fe80::1%eth0"]).addresses == (IPv6Address("fe80::1"),)
-
-
-@pytest.mark.parametrize(
-    ("kind", "fields", "message"),
-    [
-        (VRRPv3, {"vrid": 256}, "vrid must be 0-255, not 256"),
-        (VRRPv3, {"vrid": 1, "priority": -1}, "priority must be 0-255, not -1"),
-        (VRRPv3, {"vrid": 1, "version": 16}, "version must be 0-15, not 16"),
-        (VRRPv3, {"vrid": 1, "type": 16}, "type must be 0-15, not 16"),
-        (VRRPv3, {"vrid": 1, "count": 256}, "count must be 0-255, not 256"),
-        (VRRPv3, {"vrid": 1, "checksum": 65536}, "checksum must be 0-65535, not 65536"),
-        (VRRPv3, {"vrid": 1, "reserved": 16}, "reserved must be 0-15, not 16"),
-        (
-            VRRPv3,
-            {"vrid": 1, "max_advertise_interval": 4096},
-            "max_advertise_interval must be 0-4095, not 4096",
-        ),
-        (VRRPv3, {"vrid": 1, "addresses": ["192.0.2.1", "fe80::1"]}, "addresses must be of one family"),
-        (VRRPv3, {"vrid": 1, "addresses": "192.0.2.1"}, "addresses must be a list of addresses"),
-        (VRRPv3, {"vrid": 1, "addresses": ["192.0.2.1"] * 256}, "addresses must be 255 at most, not 256"),
-        (VRRPv2, {"vrid": 1, "addresses": ["fe80::1"]}, "addresses must be IPv4 in VRRPv2, not fe80::1"),
-        (VRRPv2, {"vrid": 1, "advertisement_interval": 256}, "advertisement_interval must be 0-255, not 256"),
-        (VRRPv2, {"vrid": 1, "auth_type": 256}, "auth_type must be 0-255, not 256"),
-        (VRRPv2, {"vrid": 1, "auth_data": b"123456789"}, "auth_data must have 0-8 bytes, not 9"),
-    ],
-)
-def test_a_value_that_does_not_fit_into_its_bits_is_refused_by_name(
-    kind: type, fields: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        kind(**fields)
-    assert message in str(caught.value)
-
-
-def test_a_password_that_is_too_long_is_not_repeated() -> None:
-    with pytest.raises(ConfigError) as caught:
-        VRRPv2(vrid=1, auth_data=b"my password")
-    assert "password" not in str(caught.value)
-
-
-def test_none_means_compute_and_zero_means_zero() -> None:
-    packet = VRRPv3(vrid=1, count=7, checksum=0, addresses=["192.0.2.1", "192.0.2.2"])
-    assert packet.encode().hex() == "3101640700640000" + "c0000201c0000202"
-    assert VRRPv2(vrid=1, count=0, checksum=0, addresses=["192.0.2.1"]).encode().hex()[6:8] == "00"
-
-
-def test_replace_computes_count_and_checksum_anew_unless_they_are_given() -> None:
-    packet = VRRPv3(vrid=1, count=7, checksum=9, addresses=["192.0.2.1"])
-    assert packet.replace(priority=5) == VRRPv3(vrid=1, priority=5, addresses=["192.0.2.1"])
-    assert packet.replace(count=3, checksum=4) == VRRPv3(vrid=1, count=3, checksum=4, addresses=["192.0.2.1"])
-
-
-@pytest.mark.parametrize(
-    "packet", [VRRPv2(vrid=1, addresses=["192.0.2.1"]), VRRPv3(vrid=1, addresses=["fe80::1"])], ids=repr
-)
-def test_a_packet_is_a_value(packet: VRRPv2 | VRRPv3) -> None:
-    assert pickle.loads(pickle.dumps(packet)) == packet
-    assert hash(packet.replace()) == hash(packet)
-    assert packet.replace(priority=1) != packet
-    with pytest.raises(AttributeError):
-        packet.vrid = 2  # type: ignore[misc]
-
-
-def test_the_interval_is_in_seconds_whatever_the_wire_says() -> None:
-    assert VRRPv2(vrid=1, advertisement_interval=3).interval == 3.0
-    assert VRRPv3(vrid=1, max_advertise_interval=3).interval == 0.03
-
-
-@pytest.mark.parametrize(
-    ("packet", "given", "missing"),
-    [
-        (VRRPv3(vrid=1, addresses=["192.0.2.1"]), {}, "source"),
-        (VRRPv3(vrid=1, addresses=["192.0.2.1"]), {"source": "192.0.2.2"}, "destination"),
-        (VRRPv3(vrid=1, addresses=["fe80::1"]), {"form": ChecksumForm.MESSAGE_ONLY}, "source"),
-        (VRRPv3(vrid=1, addresses=["fe80::1"]), {"source": "fe80::2"}, "destination"),
-        (
-            VRRPv3(vrid=1, addresses=["192.0.2.1"]),
-            {"destination": "192.0.2.3", "form": ChecksumForm.MULTICAST_PSEUDO_HEADER},
-            "source",
-        ),
-    ],
-)
-def test_encode_names_the_address_that_its_checksum_needs(
-    packet: VRRPv3, given: dict[str, Any], missing: str
-) -> None:
-    with pytest.raises(ConfigError, match=f"^{missing} must be given"):
-        packet.encode(**given)
-
-
-def test_encode_needs_no_address_where_the_sum_covers_none() -> None:
-    assert VRRPv2(vrid=1).encode()
-    assert VRRPv3(vrid=1, checksum=1, addresses=["fe80::1"]).encode()[6:8] == b"\0\1"
-    assert VRRPv3(vrid=1).encode(form=ChecksumForm.MESSAGE_ONLY)
-
-
-def test_encode_refuses_addresses_of_another_family() -> None:
-    with pytest.raises(ConfigError, match="source must be an IPv4 address, not fe80::c8"):
-        VRRPv3(vrid=1, addresses=["192.0.2.1"]).encode(**V6)
-
-
-def test_encode_refuses_two_forms_at_once() -> None:
-    with pytest.raises(ConfigError, match="form must be one ChecksumForm"):
-        VRRPv3(vrid=1, addresses=["192.0.2.1"]).encode(**V4, form=ChecksumForm.EITHER)
 
 
 # -- properties --
@@ -757,3 +799,69 @@ def test_one_flipped_bit_is_always_found(
         assert Problem.TRAILING in names(found.notes)
         return
     assert Problem.CHECKSUM in names(found.problems) or Problem.CARP in names(found.problems)
+
+
+# -- what no sum can find: docs/checksums.md --
+
+
+def flipped(data: bytes, *bits: int) -> bytes:
+    """``data`` with bits inverted, counted from the first."""
+    number = int.from_bytes(data, "big")
+    for bit in bits:
+        number ^= 1 << len(data) * 8 - 1 - bit
+    return number.to_bytes(len(data), "big")
+
+
+def turns_into_the_other(source: str, count: int) -> bool:
+    """The derivation: the pseudo-header is worth plus or minus a power of two, modulo 65535."""
+    total = pseudo_header_sum(IPv4Address(source), IPv4Address("224.0.0.18"), 8 + 4 * count) % 65535
+    return any((total - sign * 2**bit) % 65535 == 0 for sign in (1, -1) for bit in range(16))
+
+
+def undetected(source: str, count: int) -> list[int]:
+    """The bits of some advertisements that, flipped one at a time, turn a checksum of one form into the other."""
+    way = {"source": source, "destination": "224.0.0.18"}
+    found = []
+    for priority, form in ((0xAA, True), (0x55, True), (0xAA, False), (0x55, False)):
+        packet = VRRPv3(
+            vrid=priority, priority=priority, addresses=["170.170.85.85", "85.85.170.170"][:count] * (3 - count)
+        )
+        packet = packet.replace(addresses=packet.addresses[:count], max_advertise_interval=0x5A5)
+        data = packet.encode(**way, form=ChecksumForm.PSEUDO_HEADER if form else ChecksumForm.MESSAGE_ONLY)
+        for bit in range(len(data) * 8):
+            seen = inspect(flipped(data, bit), **way)
+            if not seen.problems:
+                found.append(bit)
+    return found
+
+
+def test_with_either_a_flip_can_turn_one_form_into_the_other() -> None:
+    way = {"source": "10.0.149.113", "destination": "224.0.0.18"}
+    sent = VRRPv3(vrid=1, priority=100, addresses=["10.0.149.1"]).encode(**way)
+    damaged = flipped(sent, 16)  # the highest bit of the priority
+    assert decode(damaged, **way).priority == 228
+    assert inspect(damaged, **way).checksum_form == ChecksumForm.MESSAGE_ONLY
+    for form in ChecksumForm.EITHER:  # either of them alone finds it
+        assert names(inspect(damaged, **way, accept_checksum=form).problems)[:1] == (
+            [Problem.CHECKSUM] if form is ChecksumForm.PSEUDO_HEADER else []
+        )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("source", ["10.0.149.113", "10.0.149.112", "192.0.2.251", "10.0.0.1", "10.0.21.118"])
+def test_which_sources_that_happens_to_is_derived(source: str, count: int) -> None:
+    assert bool(undetected(source, count)) is turns_into_the_other(source, count)
+
+
+@given(valid_packets(), st.sampled_from(list(ChecksumForm.EITHER)), st.data())
+def test_two_bits_escape_a_sum_exactly_in_one_column_and_opposite_directions(
+    made: tuple[VRRPv2 | VRRPv3, Family], form: ChecksumForm, data: st.DataObject
+) -> None:
+    packet, family = made
+    sent = packet.replace(trailing=b"").encode(**ADDRESSES[family], form=form)
+    first, second = data.draw(st.lists(st.integers(0, len(sent) * 8 - 1), min_size=2, max_size=2, unique=True))
+    number = int.from_bytes(sent, "big")
+    before = [number >> len(sent) * 8 - 1 - bit & 1 for bit in (first, second)]
+    escapes = first % 16 == second % 16 and before[0] != before[1]
+    total = ones_sum(flipped(sent, first, second)) - ones_sum(sent)
+    assert (total % 65535 == 0) is escapes

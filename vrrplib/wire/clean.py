@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TypeAlias
 
 from vrrplib.rules import Rules
-from vrrplib.wire.addresses import Family, IPAddress, group_address
+from vrrplib.wire.addresses import Family, IPAddress, group_address, to_address
 from vrrplib.wire.checksum import (
     MESSAGE_ONLY_BIT,
     PSEUDO_HEADER_BIT,
@@ -78,6 +78,9 @@ def find_clean(
         group = _GROUP_V4
     elif kind is IPv6Address and family is not _IPV4:
         group = _GROUP_V6
+    elif kind is str:
+        source, destination = to_address(source, "source"), to_address(destination, "destination")
+        return find_clean(data, family, source, destination, accepted, rules)
     else:
         return None
     clean = known[-1] if known is not None and known[0].__class__ is kind else _read_clean(data, kind)
