@@ -217,7 +217,7 @@ def test_a_message_without_authentication_is_a_problem_when_there_is_a_key() -> 
     assert "key must have" in invoke("decode", "--key", "password and more", text).stdout
 
 
-def test_keepalived_s_own_ah_is_verified() -> None:
+def test_another_key_than_keepalived_s_verifies_none_of_its_messages() -> None:
     path = CAPTURES / "keepalived-v2-ipv4-ah.pcap"
     messages = [item for item in events(invoke("decode", "--json", "--key", "x", str(path))) if "vrid" in item]
     assert {item["authentication"] for item in messages} == {"ah: failed"}

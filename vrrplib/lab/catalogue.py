@@ -141,6 +141,7 @@ _VALID = (
         peers=_LIST_IGNORED,
         versions=_V3,
         families=_IPV4,
+        clause="RFC 9568 7.1",
     ),
 )
 
@@ -456,6 +457,7 @@ _ADDRESSES = (
             router=router,
             peers=peers,
             versions=versions,
+            clause="RFC 3768 7.1" if router else "RFC 9568 7.1",
         )
         for name, description, choose in (
             ("addresses-one-more", "one address more than the receiver has", one_more),
@@ -476,6 +478,7 @@ _ADDRESSES = (
         problems=(),
         peers="keepalived=N frr=N uvrrpd=A",
         versions=_V2,
+        clause="RFC 3768 7.1",
     ),
     entry(
         "address-global-first",
@@ -514,6 +517,7 @@ _INTERVALS = (
         "interval 0, by which a Backup would promote itself at once",
         with_fields(max_advertise_interval=0),
         Problem.INTERVAL,
+        peers="keepalived=A frr=A scapy=S",
         versions=_V3,
     ),
     entry(
@@ -536,6 +540,7 @@ _INTERVALS = (
             problems=(),
             peers="keepalived=N frr=A uvrrpd=R holo=R govrrp=A scapy=S tshark=S",
             versions=_V3,
+            clause="RFC 9568 7.1",
         )
         for units in (1, 99, 4095)
     ),
@@ -547,6 +552,7 @@ _INTERVALS = (
         router=Problem.INTERVAL,
         peers="keepalived=R frr=R vrrpd=N uvrrpd=R holo=R os-ken=A scapy=S tshark=S",
         versions=_V2,
+        clause="RFC 3768 7.1",
     ),
 )
 
