@@ -171,7 +171,7 @@ def test_a_flood_of_different_messages_leaves_nothing_behind() -> None:
         address = IPv4Address(0x0A000001 + host)
         decode(VRRPv3(vrid=1, addresses=[address]).encode(*V4), source=V4[0], destination=V4[1])
     assert list(clean._answers) == [known]
-    assert clean._plain_ipv4.cache_info().currsize <= 1024
+    assert len(clean._known_ipv4) <= clean._MOST_REMEMBERED
 
 
 def test_a_flood_of_messages_that_come_twice_is_bounded() -> None:

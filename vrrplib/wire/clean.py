@@ -44,6 +44,7 @@ Answer: TypeAlias = tuple[IPAddress, IPAddress, Family | None, ChecksumForm, Rul
 """What was asked, and what was found: the packet, the number of the forms that fit, and the message as read."""
 
 _answers: dict[bytes, Answer] = {}
+_known_ipv4: dict[int, IPv4Address] = {}
 _marks = [0] * _MOST_REMEMBERED
 
 
@@ -62,7 +63,7 @@ def find_clean(
     if known is not None:
         # Compared by identity: it is enough for what a caller asks again and again, and address objects and rules
         # are slow to compare. The answer keeps them alive, so nothing else can have taken their place.
-        asked_source, asked_destination, asked_family, asked_form, asked_rules, *_ = known
+        asked_source, asked_destination, asked_family, asked_form, asked_rules, _, _, _ = known
         if (
             asked_source is source
             and asked_destination is destination
@@ -129,7 +130,7 @@ def _read_clean(data: bytes, kind: type[IPAddress]) -> _Clean | None:
         return None  # authentication and interval
     numbers = _words(count).unpack_from(data, HEADER_LENGTH)
     try:
-        addresses = tuple(map(_plain_ipv4, numbers))
+        addresses = tuple([_known_ipv4.get(number) or _plain_ipv4(number) for number in numbers])
     except ValueError:
         return None
     # as ones_sum(data) has it, which would go through all bytes once more; all else in version 2 is zero
@@ -151,7 +152,6 @@ def _read_clean_ipv6(data: bytes) -> _Clean | None:
     return packet, ones_sum(data), 3
 
 
-@functools.lru_cache(maxsize=1024)
 def _plain_ipv4(number: int) -> IPv4Address:
     """An address that can be virtual; ValueError for 0/8, 127/8 and from 224.0.0.0 on, which need a closer look.
 
@@ -159,7 +159,10 @@ def _plain_ipv4(number: int) -> IPv4Address:
     """
     if not 0x01000000 <= number < 0xE0000000 or number >> 24 == 127:
         raise ValueError
-    return IPv4Address(number)
+    if len(_known_ipv4) >= _MOST_REMEMBERED:
+        _known_ipv4.clear()
+    address = _known_ipv4[number] = IPv4Address(number)
+    return address
 
 
 @functools.lru_cache(maxsize=256)
