@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+from typing import Any
+
 import dpkt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import VECTORS, params
-from vrrplib.wire.addresses import to_address
+from vrrplib.errors import ConfigError
+from vrrplib.wire.addresses import Family, to_address
 from vrrplib.wire.checksum import (
     CHECKSUM_OFFSET,
     ChecksumForm,
+    bits_that_fit,
     checksum_of_sum,
+    forms_that_fit,
+    have_addresses,
     internet_checksum,
+    names_of,
     ones_sum,
+    pseudo_header_for,
     pseudo_header_sum,
     verifies,
+    with_checksum,
 )
 
 
@@ -103,3 +112,94 @@ def test_the_vectors_checksums_are_computed(vector: dict[str, str]) -> None:
 def test_either_is_the_two_forms_that_the_rfcs_name() -> None:
     assert list(ChecksumForm.EITHER) == [ChecksumForm.PSEUDO_HEADER, ChecksumForm.MESSAGE_ONLY]
     assert ChecksumForm.MULTICAST_PSEUDO_HEADER not in ChecksumForm.EITHER
+
+
+SOURCE, PEER, GROUP = map(to_address, ("192.0.2.251", "192.0.2.252", "224.0.0.18"))
+SOURCE_6, GROUP_6 = map(to_address, ("fe80::c8", "ff02::12"))
+
+
+@pytest.mark.parametrize(
+    ("family", "source", "destination", "there"),
+    [
+        (Family.IPV4, SOURCE, GROUP, True),
+        (Family.IPV6, SOURCE_6, GROUP_6, True),
+        (Family.IPV4, SOURCE_6, GROUP_6, False),
+        (Family.IPV4, SOURCE, GROUP_6, False),
+        (Family.IPV4, SOURCE, None, False),
+        (Family.IPV4, None, GROUP, False),
+    ],
+)
+def test_a_pseudo_header_needs_both_addresses_of_its_family(
+    family: Family, source: Any, destination: Any, there: bool
+) -> None:
+    assert have_addresses(family, source, destination) is there
+    data = with_checksum(bytes.fromhex("3101640100640000c0000201"), 0xA897)
+    assert ChecksumForm.MESSAGE_ONLY in forms_that_fit(data, family, source, destination)
+
+
+@given(st.binary(min_size=8, max_size=40), st.ip_addresses(v=4), st.ip_addresses(v=4) | st.just(GROUP))
+def test_the_forms_that_fit_are_those_whose_bytes_sum_to_nothing(
+    data: bytes, source: Any, destination: Any
+) -> None:
+    for summed in (b"", *(pseudo_header(str(source), end, len(data)) for end in (str(destination), "224.0.0.18"))):
+        blank = with_checksum(data, 0)
+        whole = with_checksum(data, plain_checksum(summed + blank))
+        fits = forms_that_fit(whole, Family.IPV4, source, destination)
+        for form, before in (
+            (ChecksumForm.MESSAGE_ONLY, b""),
+            (ChecksumForm.PSEUDO_HEADER, pseudo_header(str(source), str(destination), len(data))),
+            (ChecksumForm.MULTICAST_PSEUDO_HEADER, pseudo_header(str(source), "224.0.0.18", len(data))),
+        ):
+            good = plain_checksum(before + whole) == 0
+            if form is ChecksumForm.MULTICAST_PSEUDO_HEADER and destination == GROUP:
+                good = False  # it is the pseudo-header form then
+            assert (form in fits) is good
+        bits = bits_that_fit(ones_sum(whole), len(data), source, destination, int(GROUP))
+        assert ChecksumForm(bits) == fits
+
+
+@pytest.mark.parametrize(
+    ("family", "source", "destination", "form", "same_as"),
+    [
+        (Family.IPV4, SOURCE, PEER, ChecksumForm.PSEUDO_HEADER, (SOURCE, PEER)),
+        (Family.IPV4, "192.0.2.251", "192.0.2.252", ChecksumForm.PSEUDO_HEADER, (SOURCE, PEER)),
+        (Family.IPV4, SOURCE, PEER, ChecksumForm.MULTICAST_PSEUDO_HEADER, (SOURCE, GROUP)),
+        (Family.IPV4, SOURCE, None, ChecksumForm.MULTICAST_PSEUDO_HEADER, (SOURCE, GROUP)),
+        (Family.IPV6, "fe80::c8%eth0", GROUP_6, ChecksumForm.PSEUDO_HEADER, (SOURCE_6, GROUP_6)),
+        (Family.IPV6, SOURCE_6, GROUP_6, ChecksumForm.MESSAGE_ONLY, (SOURCE_6, GROUP_6)),
+    ],
+)
+def test_the_pseudo_header_to_send_is_that_of_the_form(
+    family: Family, source: Any, destination: Any, form: ChecksumForm, same_as: tuple[Any, Any]
+) -> None:
+    assert pseudo_header_for(family, source, destination, form, 20) == pseudo_header_sum(*same_as, 20)
+
+
+@pytest.mark.parametrize(
+    ("family", "source", "destination", "form", "message"),
+    [
+        (Family.IPV4, None, GROUP, ChecksumForm.PSEUDO_HEADER, "source must be given: the pseudo-header checksum"),
+        (Family.IPV4, SOURCE, None, ChecksumForm.PSEUDO_HEADER, "destination must be given"),
+        (Family.IPV4, SOURCE, GROUP_6, ChecksumForm.PSEUDO_HEADER, "destination must be an IPv4 address, not ff02"),
+        (Family.IPV6, SOURCE, GROUP_6, ChecksumForm.PSEUDO_HEADER, "source must be an IPv6 address, not 192"),
+        (
+            Family.IPV4,
+            SOURCE,
+            GROUP,
+            ChecksumForm.EITHER,
+            "not 'pseudo-header or message-only'",
+        ),
+        (Family.IPV4, SOURCE, GROUP, ChecksumForm(0), "form must be one ChecksumForm, not <ChecksumForm: 0>"),
+    ],
+)
+def test_what_is_missing_or_wrong_for_a_pseudo_header_is_named(
+    family: Family, source: Any, destination: Any, form: ChecksumForm, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pseudo_header_for(family, source, destination, form, 20)
+    assert message in str(caught.value)
+
+
+def test_forms_have_names_in_words() -> None:
+    assert names_of(ChecksumForm.EITHER) == "pseudo-header or message-only"
+    assert names_of(ChecksumForm(0)) == ""
