@@ -8,6 +8,7 @@ import pytest
 from vrrplib.errors import ConfigError
 from vrrplib.wire.addresses import Family
 from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.packets import VRRPv2
 
 
 def test_addresses_may_be_text_and_become_objects() -> None:
@@ -57,3 +58,9 @@ def test_a_datagram_is_a_value() -> None:
     assert dataclasses.replace(datagram, ttl=1) != datagram
     with pytest.raises(dataclasses.FrozenInstanceError):
         datagram.ttl = 1  # type: ignore[misc]
+
+
+def test_repr_tells_where_from_and_not_what_it_says() -> None:
+    password = VRRPv2(vrid=51, addresses=["192.0.2.254"], auth_type=1, auth_data=b"s3cr3t\0\0").encode()
+    shown = repr(Datagram(password, "192.0.2.1", "224.0.0.18", 255))
+    assert shown == "Datagram(<20 bytes>, source='192.0.2.1', destination='224.0.0.18', ttl=255, header=<0 bytes>)"

@@ -42,6 +42,13 @@ class Datagram:
                 f"source and destination must be of one family, not {self.source} and {self.destination}"
             )
 
+    def __repr__(self) -> str:
+        # by their length only: in simple-text authentication (RFC 2338 5.3.6) the payload ends in the password
+        return (
+            f"Datagram(<{len(self.payload)} bytes>, source={str(self.source)!r}, "
+            f"destination={str(self.destination)!r}, ttl={self.ttl}, header=<{len(self.header)} bytes>)"
+        )
+
     @property
     def family(self) -> Family:
         """The family of the IP packet."""
