@@ -33,9 +33,9 @@ def scheme_of(number: int, key: bytes) -> Scheme:
         case 0:
             return SimpleText(key[:8])
         case 1:
-            return AuthenticationHeader(key)
+            return AuthenticationHeader(key[:8])
         case 2:
-            return AuthenticationHeader(key, AHStyle.RFC2402)
+            return AuthenticationHeader(key[:16], AHStyle.RFC2402)
         case 3:
             return CiscoMD5(key)
         case _:
