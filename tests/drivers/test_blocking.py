@@ -9,7 +9,7 @@ import pytest
 from tests.election.play import ACTIVE, BACKUP, INITIALIZE, config
 from tests.node_parts import Rig, rival_frame
 from vrrplib.drivers import blocking
-from vrrplib.drivers.blocking import TIMER_SLACK, Loop
+from vrrplib.drivers.blocking import TIMER_SLACK, WAIT_SLACK, Loop
 from vrrplib.election.actions import StateChanged
 from vrrplib.election.events import ConfigChanged, PriorityChanged, Shutdown, Startup
 from vrrplib.election.router import Router
@@ -124,10 +124,20 @@ def test_adverts_that_are_due_together_go_out_in_one_wake_up(world):
     assert len(world.waits) < 2 * 100 + 5  # two for each: the second is for the rest, the timer's slack
 
 
-def test_waits_are_shorter_by_the_timer_slack_and_never_negative(world):
+def test_waits_are_shorter_by_the_kernels_slack_and_never_negative(world):
     serve(world, Wired(), until=5.0)
-    assert world.waits[0] == pytest.approx(DOWN - TIMER_SLACK)
+    assert world.waits[0] == pytest.approx(DOWN * (1 - WAIT_SLACK))
     assert all(0 <= wait <= DOWN for wait in world.waits)
+
+
+def test_a_short_wait_is_shorter_by_the_timer_slack(world):
+    serve(world, Wired(config(priority=255, advertisement_interval=0.01)), until=0.1)
+    assert world.waits[0] == pytest.approx(0.01 - TIMER_SLACK)
+
+
+def test_a_long_wait_ends_in_a_short_one_that_the_kernel_keeps(world):
+    serve(world, Wired(), until=5.0)
+    assert world.waits[1] == pytest.approx(DOWN * WAIT_SLACK, rel=0.01)
 
 
 def test_without_anything_to_do_it_waits_long(world):

@@ -26,6 +26,8 @@ FIRST_TOO_LARGE = 1024
 LONGEST_WAIT = 3600.0
 TIMER_SLACK = 50e-6
 """Seconds by which the kernel may be late of its own will, and is: prctl(2), PR_SET_TIMERSLACK."""
+WAIT_SLACK = 1 / 200
+"""The part of a wait by which select(2) and poll(2) may be late besides: 1/1000, and 1/200 for a niced process."""
 
 
 class Loop:
@@ -113,7 +115,8 @@ class Loop:
             return LONGEST_WAIT
         remaining = min(deadlines) - self._clock()
         if remaining > 2 * TIMER_SLACK:
-            remaining -= TIMER_SLACK  # if that is too early after all, the next wait is for the rest
+            # If that is too early after all, the next wait is for the rest.
+            remaining -= max(TIMER_SLACK, remaining * WAIT_SLACK)
         return min(max(remaining, 0.0), LONGEST_WAIT)
 
     def _take_submitted(self) -> None:
