@@ -74,7 +74,6 @@ if TYPE_CHECKING:
     from vrrplib.wire.carp import carp_interval as carp_interval
     from vrrplib.wire.carp import decode_carp as decode_carp
     from vrrplib.wire.carp import inspect_carp as inspect_carp
-    from vrrplib.wire.carp import is_carp as is_carp
     from vrrplib.wire.carp import sign_carp as sign_carp
     from vrrplib.wire.carp import verify_carp as verify_carp
     from vrrplib.wire.checksum import ChecksumForm as ChecksumForm
@@ -92,6 +91,7 @@ if TYPE_CHECKING:
     from vrrplib.wire.packets import VRRPv3 as VRRPv3
     from vrrplib.wire.packets import decode as decode
     from vrrplib.wire.packets import inspect as inspect
+    from vrrplib.wire.packets import is_carp as is_carp
     from vrrplib.wire.parsing import VlanTag as VlanTag
     from vrrplib.wire.parsing import parse as parse
     from vrrplib.wire.parsing import vlan_tags as vlan_tags
@@ -121,13 +121,13 @@ _MODULES = {
     "vrrplib.wire.ah": "AHStyle AuthenticationHeader",
     "vrrplib.wire.authentication": "CiscoMD5 HMACTrailer SimpleText next_sequence sign verify",
     "vrrplib.wire.carp": "CARP CARPInspection CARPKey carp_down_time carp_interval"
-    " decode_carp inspect_carp is_carp sign_carp verify_carp",
+    " decode_carp inspect_carp sign_carp verify_carp",
     "vrrplib.wire.checksum": "ChecksumForm",
     "vrrplib.wire.datagram": "Datagram",
     "vrrplib.wire.frames": "IPv4Header IPv6Header advertisement_frame announcement_frame",
     "vrrplib.wire.linktypes": "Captured",
     "vrrplib.wire.keys": "Key Replay Verified",
-    "vrrplib.wire.packets": "Inspection VRRPv2 VRRPv3 decode inspect",
+    "vrrplib.wire.packets": "Inspection VRRPv2 VRRPv3 decode inspect is_carp",
     "vrrplib.wire.parsing": "VlanTag parse vlan_tags",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -21,13 +21,12 @@ from vrrplib.wire.carp import (
     carp_interval,
     decode_carp,
     inspect_carp,
-    is_carp,
     sign_carp,
     verify_carp,
 )
 from vrrplib.wire.frames import parse
 from vrrplib.wire.keys import Key
-from vrrplib.wire.packets import VRRPv2, VRRPv3, inspect
+from vrrplib.wire.packets import VRRPv2, VRRPv3, inspect, is_carp
 
 HEX = {entry["id"]: entry["hex"] for entry in VECTORS["carp"]}
 COUNTER = 0x0102030405060708

@@ -16,10 +16,10 @@ from vrrplib.cli.sources import Message, Tally, bare_message, bare_options, mess
 from vrrplib.errors import Finding, Problem
 from vrrplib.rules import DEFAULT_RULES, RFC9568
 from vrrplib.wire.addresses import ADVERTISEMENT_TTL, AddressLike, Family
-from vrrplib.wire.carp import CARP, CARPKey, inspect_carp, is_carp, verify_carp
+from vrrplib.wire.carp import CARP, CARPKey, inspect_carp, verify_carp
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.keys import Key
-from vrrplib.wire.packets import Inspection, VRRPv2, inspect
+from vrrplib.wire.packets import Inspection, VRRPv2, inspect, is_carp
 
 
 @dataclasses.dataclass(slots=True)

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from typing import Any, Self
 
 from vrrplib.errors import ConfigError, DecodeError, Finding, Problem, require_int
-from vrrplib.wire.addresses import AddressLike, Family, IPAddress, MacAddress, MacLike, to_address
+from vrrplib.wire.addresses import AddressLike, IPAddress, MacAddress, MacLike, to_address
 from vrrplib.wire.checksum import internet_checksum, ones_sum, verifies, with_checksum
 from vrrplib.wire.keys import Key, KeyLike
 
@@ -23,18 +23,6 @@ _AUTH_WORDS = 7  # counter and digest, in 32-bit words
 _VERSION, _ADVERTISEMENT = 2, 1
 _LEAST_INTERVAL = 1 / 256  # OpenBSD, with advbase 0 and advskew 0
 _OPENBSD = "CARP (OpenBSD)"
-
-
-def is_carp(data: bytes, family: Family = Family.IPV4) -> bool:
-    """Whether a payload of IP protocol 112 is CARP and not VRRP, which may begin with the same 0x21.
-
-    CARP has 36 bytes, and the length 7 in its fourth. A VRRPv2 message that announces seven addresses has 44. Over
-    IPv4 it has 36 in VRRPv3, and only the version differs; over IPv6 it has 120, and 36 bytes with a good checksum
-    are CARP whatever the first says. A VRRPv2 sender that leaves the authentication data out cannot be told.
-    """
-    if len(data) != CARP_LENGTH or data[3] != _AUTH_WORDS:
-        return False
-    return data[0] >> 4 == _VERSION or (family is Family.IPV6 and verifies(ones_sum(data)))
 
 
 def carp_interval(advbase: int, advskew: int) -> float:

@@ -123,7 +123,8 @@ def is_carp(data: bytes, family: Family = _IPV4) -> bool:
 
     The first byte decides nothing where no VRRP message can look like that. In version 2, seven addresses make
     44 bytes. Over IPv6 they make 120, and the checksum, which in CARP covers the message alone, settles it. Over
-    IPv4, 36 bytes are what seven addresses make in VRRPv3, and then it is not CARP.
+    IPv4, 36 bytes are what seven addresses make in VRRPv3, and then it is not CARP. A VRRPv2 sender that leaves
+    the authentication data out, with seven addresses, cannot be told.
     """
     if len(data) != _CARP_LENGTH or data[3] != _CARP_AUTH_WORDS:
         return False
