@@ -29,6 +29,19 @@ def test_what_arrived_is_read_before_the_timer_fires():
     assert rig.node.deadline == pytest.approx(2 * DOWN + 5)
 
 
+def test_a_frame_whose_ip_header_was_damaged_elects_nobody():
+    rig = active()
+    frame = bytearray(rival_frame(200))
+    frame[14 + 15] ^= 1  # the sender's address: RFC 1122 3.2.1.2
+    rig.transport.deliver(bytes(frame))
+    rig.node.step(10.1)
+    assert rig.router.state is ACTIVE
+    assert rig.node.statistics.not_vrrp == 1
+    rig.transport.deliver(rival_frame(200))
+    rig.node.step(10.2)
+    assert rig.router.state is BACKUP
+
+
 def test_an_advertisement_is_encoded_once():
     rig = active()
     rig.node.step(11.0)

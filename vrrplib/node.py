@@ -199,7 +199,9 @@ class Node:
 
     def _receive(self, frame: bytes, now: float, notices: list[Notice]) -> None:
         self.statistics.frames += 1
-        datagram = parse(frame)
+        # A packet socket sees frames before the kernel checks them, and a checksum over the message alone does not
+        # cover the source address, by which elections are decided: RFC 1122 3.2.1.2.
+        datagram = parse(frame, verify_header=True)
         if datagram is None:
             self.statistics.not_vrrp += 1
             return

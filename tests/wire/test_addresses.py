@@ -165,3 +165,7 @@ def test_an_interface_address_keeps_its_prefix_and_loses_its_scope(value: str, i
 def test_what_is_no_interface_address_is_refused(value: object) -> None:
     with pytest.raises(ConfigError, match="with or without /LENGTH"):
         to_interface(value)  # type: ignore[arg-type]
+
+
+def test_a_mac_that_was_never_finished_has_a_repr_for_tracebacks() -> None:
+    assert repr(MacAddress.__new__(MacAddress)) == "MacAddress('')"

@@ -66,7 +66,8 @@ class MacAddress:
         return self.packed.hex(":")
 
     def __repr__(self) -> str:
-        return f"MacAddress({str(self)!r})"
+        packed: bytes = getattr(self, "packed", b"")  # none yet, in a traceback that shows locals
+        return f"MacAddress({packed.hex(':')!r})"
 
     def __eq__(self, other: object) -> bool:
         return self.packed == other.packed if isinstance(other, MacAddress) else NotImplemented
