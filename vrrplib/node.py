@@ -54,7 +54,7 @@ class NodeStatistics:
 
     frames: int = 0
     not_vrrp: int = 0
-    """No VRRP datagram in the frame: cut short, a fragment, another protocol."""
+    """No VRRP datagram in the frame: cut short, a fragment, another protocol, a damaged IPv4 header."""
     foreign: int = 0
     """A VRID and family that no Router here has (RFC 8347 vrid-errors), or a message without a VRID."""
 

@@ -178,10 +178,7 @@ def _check(router: Router, event: Event) -> None:
     if isinstance(event, PriorityChanged):
         require_int("priority", event.priority, 1, 255)
     elif isinstance(event, ConfigChanged):
-        for name in ("vrid", "family", "version"):
-            old, new = getattr(router.config, name), getattr(event.config, name)
-            if new != old:
-                raise ConfigError(f"{name} must stay {old} while the router exists, not {new}")
+        router.config.require_same_router(event.config)
 
 
 def _waiter(descriptors: Collection[int]) -> Callable[[float], Collection[int]]:

@@ -112,6 +112,14 @@ class RouterConfig:
         """``advertisement_interval`` in the units of the packet: seconds in version 2, centiseconds in 3."""
         return round(self.advertisement_interval / _INTERVAL_UNITS[self.version][0])
 
+    def require_same_router(self, other: RouterConfig) -> None:
+        """Raise ConfigError unless ``other`` can replace this one while the router exists."""
+        for name in ("vrid", "family", "version"):
+            if getattr(other, name) != getattr(self, name):
+                raise ConfigError(
+                    f"{name} must stay {getattr(self, name)} while the router exists, not {getattr(other, name)}"
+                )
+
     def _check_addresses(self) -> None:
         if isinstance(self.addresses, str) or not isinstance(self.addresses, Iterable):
             raise ConfigError(f"addresses must be a list of addresses, not {self.addresses!r}")

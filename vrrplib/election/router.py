@@ -29,7 +29,7 @@ from vrrplib.election.events import (
 )
 from vrrplib.election.states import Reason, State
 from vrrplib.election.statistics import Statistics
-from vrrplib.errors import ConfigError, Problem, require_int
+from vrrplib.errors import Problem, require_int
 from vrrplib.rules import Verdict
 from vrrplib.wire.addresses import ADVERTISEMENT_TTL, IPAddress, group_address
 from vrrplib.wire.checksum import ChecksumForm
@@ -333,11 +333,7 @@ class Router:
 
     def _change_config(self, config: RouterConfig, now: float) -> Actions:
         old = self.config
-        for name in ("vrid", "family", "version"):
-            if getattr(config, name) != getattr(old, name):
-                raise ConfigError(
-                    f"{name} must stay {getattr(old, name)} while the router exists, not {getattr(config, name)}"
-                )
+        old.require_same_router(config)
         self.config = config
         self.priority = config.priority
         self._advertisement = None
