@@ -44,7 +44,8 @@ def _forget() -> Iterator[None]:
 
 
 def forget() -> None:
-    clean._answers.clear()
+    for kept in (clean._answers, clean._held_v2, clean._held_v3, clean._held_ipv6):
+        kept.clear()
     clean._marks[:] = [0] * len(clean._marks)
 
 
@@ -171,7 +172,7 @@ def test_a_flood_of_different_messages_leaves_nothing_behind() -> None:
         address = IPv4Address(0x0A000001 + host)
         decode(VRRPv3(vrid=1, addresses=[address]).encode(*V4), source=V4[0], destination=V4[1])
     assert list(clean._answers) == [known]
-    assert len(clean._known_ipv4) <= clean._MOST_REMEMBERED
+    assert 0 < len(clean._held_v3) <= clean._MOST_REMEMBERED
 
 
 def test_a_flood_of_messages_that_come_twice_is_bounded() -> None:
@@ -189,7 +190,41 @@ def test_a_long_message_is_not_remembered() -> None:
     data = VRRPv3(vrid=1, addresses=["10.0.0.1"] * 255).encode(*V4)
     for _ in range(5):
         decode(data, source=V4[0], destination=V4[1])
-    assert clean._answers == {}
+    assert clean._answers == clean._held_v3 == {}
+
+
+@pytest.mark.parametrize(
+    ("packet", "way", "other", "there"),
+    [
+        (
+            VRRPv2(vrid=1, addresses=["192.0.2.1"]),
+            V4,
+            VRRPv3(vrid=1, addresses=["192.0.2.1", "0.0.0.0", "0.0.0.0"]),
+            V4,
+        ),
+        (
+            VRRPv2(vrid=1, addresses=["192.0.2.1"]),
+            V4,
+            VRRPv3(vrid=1, addresses=["192.0.2.1"], trailing=bytes(8)),
+            V4,
+        ),
+        (
+            VRRPv3(vrid=1, addresses=["fe80::1"]),
+            V6,
+            VRRPv3(vrid=1, addresses=["254.128.0.0", *["0.0.0.0"] * 2, "0.0.0.1"]),
+            V4,
+        ),
+    ],
+)
+def test_a_known_address_list_is_not_taken_for_the_same_bytes_of_another_kind(
+    packet: Any, way: tuple[Any, Any], other: VRRPv3, there: tuple[Any, Any]
+) -> None:
+    decode(packet.encode(*way), source=way[0], destination=way[1])
+    data = other.encode(*there)
+    assert data[8:] == packet.encode(*way)[8:]
+    assert inspect(data, source=there[0], destination=there[1]) == _inspect_in_full(
+        data, None, *there, ChecksumForm.EITHER, None
+    )
 
 
 @pytest.mark.parametrize("edge", [*EDGES_V4, *EDGES_V6])

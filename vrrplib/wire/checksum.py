@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from ipaddress import IPv4Address, IPv6Address
 
 from vrrplib.errors import ConfigError
 from vrrplib.wire.addresses import (
@@ -36,8 +35,6 @@ class ChecksumForm(enum.Flag):
 PSEUDO_HEADER_BIT, MESSAGE_ONLY_BIT, MULTICAST_PSEUDO_HEADER_BIT = (form.value for form in ChecksumForm)
 FORMS = tuple(map(ChecksumForm, range(8)))
 """Every combination of forms, by its number: a look-up costs a fiftieth of ``|``."""
-_PSEUDO_HEADER = ChecksumForm.PSEUDO_HEADER
-_IPV4 = Family.IPV4
 _GROUPS = {family: int(group_address(family)) for family in Family}
 
 
@@ -120,13 +117,12 @@ def pseudo_header_for(
     length: int,
 ) -> int:
     """``ones_sum`` of the pseudo-header that ``form`` calls for when sending; ConfigError for what is missing."""
-    kind = IPv4Address if family is _IPV4 else IPv6Address
-    if form is _PSEUDO_HEADER and source.__class__ is kind is destination.__class__:
-        return pseudo_header_sum(source, destination, length)  # nothing to convert
-    if form not in (_PSEUDO_HEADER, ChecksumForm.MULTICAST_PSEUDO_HEADER):
+    if form is ChecksumForm.MESSAGE_ONLY and family is Family.IPV4:
+        return 0  # none
+    if form not in (ChecksumForm.PSEUDO_HEADER, ChecksumForm.MULTICAST_PSEUDO_HEADER):
         if family is Family.IPV4:
             raise ConfigError(f"form must be one ChecksumForm, not {names_of(form) or form!r}")
-        form = _PSEUDO_HEADER
+        form = ChecksumForm.PSEUDO_HEADER
     if source is None:
         raise ConfigError(f"source must be given: the {names_of(form)} checksum covers it")
     if form is ChecksumForm.MULTICAST_PSEUDO_HEADER:

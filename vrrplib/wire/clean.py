@@ -36,16 +36,23 @@ _IPV4, _IPV6 = Family  # an enumeration's own attribute takes ten times as long
 _GROUP_V4, _GROUP_V6 = (int(group_address(family)) for family in Family)
 _V2_HEAD, _V3_HEAD = 0x21, 0x31  # version and type of an advertisement
 _MOST_REMEMBERED = 1024  # messages: twice as many as 255 virtual routers of both families have on one LAN
+_FIRST_OF_IPV4 = frozenset(range(1, 224)) - {127}  # first bytes of addresses that can be virtual
+_FIRST_OF_IPV6 = frozenset(range(1, 255))
 _LONGEST_REMEMBERED = HEADER_LENGTH + 20 * 16  # bytes; with the number of messages, a bound on memory
 
 _Clean: TypeAlias = tuple[Packet, int, int]
 """A packet with nothing to find in it, its sum, and its version, 2 or 3."""
 Answer: TypeAlias = tuple[IPAddress, IPAddress, Family | None, ChecksumForm, Rules | None, Packet, int, _Clean]
 """What was asked, and what was found: the packet, the number of the forms that fit, and the message as read."""
+_Held: TypeAlias = tuple[tuple[Any, ...], int]
+"""The addresses of a message, and the sum of what follows its head."""
 
 _answers: dict[bytes, Answer] = {}
-_known_ipv4: dict[int, IPv4Address] = {}
 _marks = [0] * _MOST_REMEMBERED
+# What follows the head of a message, by version and family: the same bytes mean other addresses in each.
+_held_v2: dict[bytes, _Held] = {}
+_held_v3: dict[bytes, _Held] = {}
+_held_ipv6: dict[bytes, _Held] = {}
 
 
 def find_clean(
@@ -91,11 +98,12 @@ def find_clean(
     if rules is not None and (rules.version != version or (version == 2 and 0 not in rules.auth_types)):
         return None
     bits = bits_that_fit(total, len(data), source, destination, group)
-    good: int = accepted._value_
     if version == 2:
         good = MESSAGE_ONLY_BIT  # RFC 3768 5.3.8
-    elif kind is IPv6Address:
+    elif group is _GROUP_V6:
         good = PSEUDO_HEADER_BIT  # RFC 9568 5.2.8
+    else:
+        good = accepted._value_
     if not bits & good:
         return None
     answer: Answer = (source, destination, family, accepted, rules, packet, bits, clean)
@@ -114,55 +122,57 @@ def find_clean(
 
 def _read_clean(data: bytes, kind: type[IPAddress]) -> _Clean | None:
     """What a message says; None if there may be anything to find in it."""
-    length = len(data)
-    if length <= HEADER_LENGTH:
+    if len(data) <= HEADER_LENGTH:
         return None
     first, vrid, priority, count, word, checksum = HEAD.unpack_from(data)
-    if not (vrid and count) or checksum == 0xFFFF:
-        return None
-    if kind is IPv6Address:
-        return _read_clean_ipv6(data)
-    end = HEADER_LENGTH + 4 * count
     if first == _V3_HEAD:
-        if length != end or not 0 < word <= 0xFFF:  # reserved bits and interval
-            return None
-    elif first != _V2_HEAD or length != end + AUTH_DATA_LENGTH or not 0 < word <= 0xFF or any(data[end:]):
-        return None  # authentication and interval
-    numbers = _words(count).unpack_from(data, HEADER_LENGTH)
-    try:
-        addresses = tuple([_known_ipv4.get(number) or _plain_ipv4(number) for number in numbers])
-    except ValueError:
+        most, known = 0xFFF, _held_v3 if kind is IPv4Address else _held_ipv6
+    elif first == _V2_HEAD and kind is IPv4Address:
+        most, known = 0xFF, _held_v2
+    else:
         return None
-    # as ones_sum(data) has it, which would go through all bytes once more; all else in version 2 is zero
-    total = (first + priority << 8) + vrid + count + word + checksum + sum(numbers)
+    if not (vrid and 0 < word <= most) or checksum == 0xFFFF:  # reserved bits, authentication and interval
+        return None
+    # New messages are mostly about known addresses: to make the objects takes longer than all the rest.
+    held = known.get(data[HEADER_LENGTH:]) or _read_held(data[HEADER_LENGTH:], known)
+    if held is None:
+        return None
+    addresses, total = held
+    if count != len(addresses):
+        return None
+    total += (first + priority << 8) + vrid + count + word + checksum
     if first == _V3_HEAD:
         return v3_packet(vrid, priority, addresses, word, 3, ADVERTISEMENT, 0, count, checksum, b""), total, 3
     packet = v2_packet(vrid, priority, addresses, word, 2, ADVERTISEMENT, 0, NO_AUTH_DATA, count, checksum, b"")
     return packet, total, 2
 
 
-def _read_clean_ipv6(data: bytes) -> _Clean | None:
-    first, vrid, priority, count, word, checksum = HEAD.unpack_from(data)
-    if first != _V3_HEAD or len(data) != HEADER_LENGTH + 16 * count or not 0 < word <= 0xFFF:
-        return None
-    addresses = tuple([IPv6Address(data[at : at + 16]) for at in range(HEADER_LENGTH, len(data), 16)])
-    if not addresses[0].is_link_local or {0, 0xFF}.intersection(data[HEADER_LENGTH::16]):
-        return None  # RFC 9568 erratum 8300; ::, ::1, multicast, and others that begin like them: look closer
-    packet = v3_packet(vrid, priority, addresses, word, 3, ADVERTISEMENT, 0, count, checksum, b"")
-    return packet, ones_sum(data), 3
-
-
-def _plain_ipv4(number: int) -> IPv4Address:
-    """An address that can be virtual; ValueError for 0/8, 127/8 and from 224.0.0.0 on, which need a closer look.
-
-    Kept, because new messages are mostly about known addresses, and to make an object takes four times as long.
-    """
-    if not 0x01000000 <= number < 0xE0000000 or number >> 24 == 127:
-        raise ValueError
-    if len(_known_ipv4) >= _MOST_REMEMBERED:
-        _known_ipv4.clear()
-    address = _known_ipv4[number] = IPv4Address(number)
-    return address
+def _read_held(body: bytes, known: dict[bytes, _Held]) -> _Held | None:
+    """What follows the head of a message: addresses that can be virtual, and nothing else."""
+    listed = body
+    if known is _held_v2:
+        listed = body[:-AUTH_DATA_LENGTH]
+        if body[-AUTH_DATA_LENGTH:] != NO_AUTH_DATA:
+            return None
+    addresses: tuple[Any, ...]
+    if known is _held_ipv6:
+        if not listed or len(listed) & 15 or not _FIRST_OF_IPV6.issuperset(listed[::16]):
+            return None  # ::, ::1, multicast, and others that begin like them: look closer
+        addresses = tuple([IPv6Address(listed[at : at + 16]) for at in range(0, len(listed), 16)])
+        if not addresses[0].is_link_local:
+            return None  # RFC 9568 erratum 8300
+        total = ones_sum(listed)
+    else:
+        if not listed or len(listed) & 3 or not _FIRST_OF_IPV4.issuperset(listed[::4]):
+            return None  # 0/8, 127/8 and from 224.0.0.0 on: look closer
+        numbers = _words(len(listed) >> 2).unpack(listed)
+        addresses, total = tuple(map(IPv4Address, numbers)), sum(numbers)  # as ones_sum(listed) has it
+    held = addresses, total
+    if len(body) <= _LONGEST_REMEMBERED:
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        known[body] = held
+    return held
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Self, TypeAlias, final
 
 from vrrplib.errors import ConfigError, require_int
-from vrrplib.wire.addresses import AddressLike, Family, IPAddress, family_of, to_address
+from vrrplib.wire.addresses import PROTOCOL, AddressLike, Family, IPAddress, family_of, to_address
 from vrrplib.wire.checksum import ChecksumForm, ones_sum, pseudo_header_for
 
 HEADER_LENGTH = 8
@@ -19,7 +19,8 @@ ADVERTISEMENT = 1
 NO_AUTH_DATA = bytes(AUTH_DATA_LENGTH)
 _MOST_ADDRESSES = 255
 HEAD = struct.Struct("!BBBBHH")  # RFC 3768 5.1, RFC 9568 5.1
-_IPV4, _IPV6 = Family  # an enumeration's own attribute takes ten times as long
+_IPV4 = Family.IPV4  # an enumeration's own attribute takes ten times as long
+_VERSION_2, _VERSION_3, _NONE = 2, 3, 0  # for the short way: what is this very number needs no check
 _PSEUDO_HEADER, _MESSAGE_ONLY = ChecksumForm.PSEUDO_HEADER, ChecksumForm.MESSAGE_ONLY
 
 
@@ -60,25 +61,24 @@ class _Packet:
 
         Summed as numbers: 2**16 is 1 modulo 65535, so a number of any even length is worth the sum of its words.
         """
-        addresses, vrid, priority = self.addresses, self.vrid, self.priority
+        addresses, vrid, priority, count = self.addresses, self.vrid, self.priority, self.count
         first = self.version << 4 | self.type
-        count = len(addresses)
-        bits = 32 if not count or addresses[0].__class__ is IPv4Address else 128
+        held = len(addresses)
+        if count is None:
+            count = held
+        bits = 128 if held and addresses[0].__class__ is IPv6Address else 32
         body = 0
         for address in addresses:
-            body = body << bits | address.__int__()  # int() takes twice as long
-        packed = body.to_bytes(count * bits >> 3, "big")
-        if self.count is not None:
-            count = self.count
+            body = body << bits | address.__int__()
+        packed = body.to_bytes(held * bits >> 3, "big")
+        if rest:
+            packed += rest
         checksum = self.checksum
         if checksum is None:
             total = (first + priority << 8) + vrid + count + word + body + pseudo_header
             if rest:
                 total += ones_sum(rest)
-                packed += rest
             checksum = -total % 65535 if total else 0xFFFF  # checksum_of_sum(), without a call
-        elif rest:
-            packed += rest
         return HEAD.pack(first, vrid, priority, count, word, checksum) + packed
 
 
@@ -119,15 +119,14 @@ class VRRPv3(_Packet):
     ) -> VRRPv3:
         held = _to_addresses(addresses)
         if not (
-            vrid.__class__ is priority.__class__ is max_advertise_interval.__class__ is int
-            and version.__class__ is type.__class__ is reserved.__class__ is int
+            version is _VERSION_3
+            and type is ADVERTISEMENT
+            and reserved is _NONE
+            and vrid.__class__ is priority.__class__ is max_advertise_interval.__class__ is int
             and 0 <= vrid <= 255
             and 0 <= priority <= 255
             and 0 <= max_advertise_interval <= 0xFFF
-            and 0 <= version <= 15
-            and 0 <= type <= 15
-            and 0 <= reserved <= 15
-        ):  # which one is it? Or is one a subclass of int, which is as good?
+        ):  # the usual case is not it
             _check_head(vrid, priority, version, type)
             require_int("max_advertise_interval", max_advertise_interval, 0, 0xFFF)
             require_int("reserved", reserved, 0, 15)
@@ -156,13 +155,17 @@ class VRRPv3(_Packet):
         ``source`` and ``destination`` are those of the IP packet: a pseudo-header needs them (RFC 9568 5.2.8).
         ``form`` counts for IPv4 only. Raises ConfigError naming an address that is needed and missing.
         """
-        pseudo_header = 0
-        if self.checksum is None:
-            addresses = self.addresses
+        addresses = self.addresses
+        kind = addresses[0].__class__ if addresses else None
+        length = HEADER_LENGTH + len(addresses) * (4 if kind is IPv4Address else 16) + len(self.trailing)
+        if self.checksum is not None:
+            pseudo_header = 0
+        elif form is _PSEUDO_HEADER and source.__class__ is destination.__class__ is kind:
+            # pseudo_header_sum(), without three calls: there is nothing to convert or to refuse
+            pseudo_header = source.__int__() + destination.__int__() + PROTOCOL + length
+        else:
             family = family_of(addresses[0]) if addresses else family_of_way(source, destination)
-            if form is not _MESSAGE_ONLY or family is _IPV6:
-                length = HEADER_LENGTH + len(addresses) * (4 if family is _IPV4 else 16) + len(self.trailing)
-                pseudo_header = pseudo_header_for(family, source, destination, form, length)
+            pseudo_header = pseudo_header_for(family, source, destination, form, length)
         return self._encode(self.reserved << 12 | self.max_advertise_interval, self.trailing, pseudo_header)
 
 
@@ -206,14 +209,13 @@ class VRRPv2(_Packet):
         if held and held[0].__class__ is not IPv4Address:
             raise ConfigError(f"addresses must be IPv4 in VRRPv2, not {held[0]}")
         if not (
-            vrid.__class__ is priority.__class__ is advertisement_interval.__class__ is int
-            and version.__class__ is type.__class__ is auth_type.__class__ is int
+            version is _VERSION_2
+            and type is ADVERTISEMENT
+            and auth_type is _NONE
+            and vrid.__class__ is priority.__class__ is advertisement_interval.__class__ is int
             and 0 <= vrid <= 255
             and 0 <= priority <= 255
             and 0 <= advertisement_interval <= 255
-            and 0 <= version <= 15
-            and 0 <= type <= 15
-            and 0 <= auth_type <= 255
         ):
             _check_head(vrid, priority, version, type)
             require_int("advertisement_interval", advertisement_interval, 0, 255)
