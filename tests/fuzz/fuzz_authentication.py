@@ -8,10 +8,8 @@
   yield encodes to the same bytes.
 
 The first four bytes choose, the next 32 are a key; the rest is an IPv4 header with an AH (one bit says so) and the
-message.
+message. Another bit says that it is CARP's turn.
 """
-
-from __future__ import annotations
 
 from tests.fuzz.engine import GROUPS, IPV4, IPV6, Bytes, instrumented, main
 
@@ -26,6 +24,7 @@ with instrumented(__name__):
 
 KEY_LENGTH = 32
 HEADER_LENGTH = 20 + 24  # IPv4, and an AH with HMAC-MD5-96
+OTHER = bytes(byte ^ 2 | 1 for byte in range(256))  # makes a key another one
 
 
 def scheme_of(number: int, key: bytes) -> Scheme:
@@ -42,8 +41,8 @@ def scheme_of(number: int, key: bytes) -> Scheme:
             return HMACTrailer(key)
 
 
-def prefix(scheme: int, key: bytes, *, six: bool = False, header: bool = False) -> bytes:
-    return bytes([scheme, six | header << 1, 0, 0]) + key.ljust(KEY_LENGTH, b"\1")
+def prefix(scheme: int, key: bytes, *, six: bool = False, header: bool = False, carp: bool = False) -> bytes:
+    return bytes([scheme, six | header << 1 | carp << 2, 0, 0]) + key.ljust(KEY_LENGTH, b"\1")
 
 
 def check(data: bytes) -> None:
@@ -52,16 +51,18 @@ def check(data: bytes) -> None:
     key = tape.take(KEY_LENGTH).ljust(KEY_LENGTH, b"\1").replace(b"\0", b"\1")
     six = flags & 1
     header = tape.take(HEADER_LENGTH) if flags & 2 else b""
+    if flags & 4:
+        check_carp(tape.rest(), key)
+        return
     source = (IPV6 if six else IPV4)[at % len(IPV4)]
     datagram = Datagram(tape.rest(), source, GROUPS[six], 255, header)
     try:
-        scheme, other = scheme_of(number, key), scheme_of(number, bytes(byte ^ 2 | 1 for byte in key))
+        scheme, other = scheme_of(number, key), scheme_of(number, key.translate(OTHER))
     except ConfigError as error:
         assert_secret(key, str(error))
         return
     check_verify(scheme, datagram, key)
     check_sign(scheme, other, datagram)
-    check_carp(datagram.payload, key)
 
 
 def check_verify(scheme: Scheme, datagram: Datagram, key: bytes) -> None:

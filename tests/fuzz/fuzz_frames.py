@@ -6,8 +6,6 @@
 * built again as a frame, source, destination, TTL and message come back.
 """
 
-from __future__ import annotations
-
 from tests.fuzz.engine import instrumented, main
 
 with instrumented(__name__):

@@ -8,8 +8,7 @@ each datagram: delay, sender, what is done to its checksum, TTL and destination,
 message.
 """
 
-from __future__ import annotations
-
+import functools
 from collections.abc import Iterator
 
 from tests.fuzz.engine import Bytes, instrumented, main
@@ -17,6 +16,7 @@ from tests.fuzz.engine import Bytes, instrumented, main
 with instrumented(__name__):
     from tests.lab.playing import SCENES, Timed, check_frames, check_sequence
     from vrrplib.lab.fuzz import Scene, recompute
+    from vrrplib.wire.addresses import IPAddress
     from vrrplib.wire.checksum import ChecksumForm
     from vrrplib.wire.datagram import Datagram
 
@@ -39,6 +39,12 @@ def check(data: bytes) -> None:
         check_sequence(scene, list(sequence(tape, scene)), priority=max(1, how))
 
 
+@functools.cache
+def neighbour(address: IPAddress, number: int) -> IPAddress:
+    """One of 256."""
+    return type(address)(int(address) ^ number)
+
+
 def frames(tape: Bytes) -> Iterator[bytes]:
     for _ in range(MOST):
         if not tape:
@@ -52,7 +58,7 @@ def sequence(tape: Bytes, scene: Scene) -> Iterator[Timed]:
             return
         delay, sender, mend, where, size = (tape.byte() for _ in range(5))
         message = tape.take(size)
-        source = type(scene.source)(int(scene.source) ^ sender)
+        source = neighbour(scene.source, sender)
         destination = scene.group if where < 128 else source
         if mend < 128 and len(message) >= 8:  # past the checksum is where most of a Router is
             form = (ChecksumForm.PSEUDO_HEADER, ChecksumForm.MESSAGE_ONLY)[mend & 1]

@@ -82,6 +82,7 @@ def authentication() -> Iterator[bytes]:
     for family, message in messages():
         for scheme in range(5):
             yield fuzz_authentication.prefix(scheme, KEY, six=family == 6) + message
+        yield fuzz_authentication.prefix(0, KEY, carp=True) + message
     header = bytes.fromhex("45c0004400010000ff33d6d7c0000201e0000012700400006401a8c000000001") + bytes(12)
     for scheme in (1, 2):
         yield (

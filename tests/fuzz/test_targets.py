@@ -48,6 +48,13 @@ def test_a_target_opens_with_its_invariants(name: str) -> None:
     assert words.count("\n* ") >= 2
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_may_have_lines_put_before_it(name: str) -> None:
+    """OSS-Fuzz does so to measure coverage, and then an import from __future__ is an error of syntax."""
+    source = (HERE / f"{name}.py").read_text()
+    compile("import atexit\n" + source, name, "exec", dont_inherit=True)
+
+
 def test_the_seeds_are_written_as_files_and_as_archives(tmp_path: Path) -> None:
     for options in ((), ("--zip",)):
         subprocess.run(
