@@ -2,7 +2,7 @@
 
 * ``parse`` does not raise; what it gives is a slice of the frame, of one family, and ``inspect`` takes it;
 * bytes after the IP packet change nothing, and one byte less than it needs means None;
-* a VLAN tag changes nothing, as far as two are read;
+* a VLAN tag more changes nothing where there are fewer than four tags, and hides the datagram where there are four;
 * built again as a frame, source, destination, TTL and message come back.
 """
 
@@ -15,7 +15,8 @@ with instrumented(__name__):
     from vrrplib.wire.packets import inspect
 
 MAC = "00:00:5e:00:01:33"
-TAGS = (b"\x81\x00", b"\x88\xa8")
+TAGS = {b"\x81\x00": 4, b"\x88\xa8": 4, b"\x91\x00": 4, b"\x88\xe7": 18}  # and their lengths
+MOST_TAGS = 4
 
 
 def check(data: bytes) -> None:
@@ -28,9 +29,11 @@ def check(data: bytes) -> None:
     at = data.index(whole, 14)
     inspect(datagram.payload, source=datagram.source, destination=datagram.destination)
     check_length(data, datagram, at + len(whole))
-    if data[12:14] not in TAGS:
-        for tag in TAGS:
-            assert parse(data[:12] + tag + b"\x00\x07" + data[12:]) == datagram
+    count = tags(data)
+    assert count <= MOST_TAGS
+    for tag, length in TAGS.items():
+        tagged = data[:12] + tag + bytes(length - 2) + data[12:]
+        assert parse(tagged) == (datagram if count < MOST_TAGS else None)
     again = parse(
         advertisement_frame(
             Datagram(datagram.payload, datagram.source, datagram.destination, datagram.ttl), MAC, MAC
@@ -39,6 +42,14 @@ def check(data: bytes) -> None:
     assert again is not None
     for name in ("payload", "source", "destination", "ttl"):
         assert getattr(again, name) == getattr(datagram, name)
+
+
+def tags(frame: bytes) -> int:
+    """How many there are, one behind the other."""
+    count, at = 0, 12
+    while length := TAGS.get(frame[at : at + 2]):
+        count, at = count + 1, at + length
+    return count
 
 
 def check_length(data: bytes, datagram: Datagram, end: int) -> None:
