@@ -17,6 +17,7 @@ ROOT = Path(vrrplib.__file__).parent
 
 # Top to bottom. A package's name stands for all that is in it.
 ROWS = (
+    ("values",),
     ("errors",),
     ("wire.addresses",),
     ("wire.checksum", "wire.datagram", "election.timers", "election.states"),
@@ -56,6 +57,7 @@ SIDEWAYS = {
     ("__main__", "cli"),
 }
 PURE = (
+    "values",
     "errors",
     "rules",
     "wire",

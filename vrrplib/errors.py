@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+
+from vrrplib.values import dataclass
 
 
 class Problem(enum.StrEnum):
@@ -30,7 +31,7 @@ class Problem(enum.StrEnum):
     LOOPED = "looped"  # our own advertisement came back
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong with a message, the clause that says so, and the value beside what is allowed."""
 

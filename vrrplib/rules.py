@@ -5,10 +5,10 @@ A rule set is a value: ``dataclasses.replace(RFC9568, name="ours", interval_mism
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
 from vrrplib.errors import Problem
+from vrrplib.values import dataclass
 
 
 class Verdict(enum.Enum):
@@ -19,7 +19,7 @@ class Verdict(enum.Enum):
     IGNORE = "ignore"  # process it
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """One RFC's answers. ``version`` is the protocol version, 2 or 3, that these rules speak."""
 
@@ -115,20 +115,30 @@ RFC5798 = Rules(
     learns_interval=True,
     clauses=_V3_CLAUSES,
 )
-RFC9568_PUBLISHED = dataclasses.replace(
-    RFC5798,
+RFC9568_PUBLISHED = Rules(
     name="RFC9568 as published",
+    version=3,
     rfc=9568,
     no_addresses=Verdict.DISCARD,  # 5.2.5
     interval_mismatch=Verdict.WARN,  # 7.1
+    address_mismatch=Verdict.WARN,
+    learns_interval=True,
     answers_losing_advertisement=True,
+    clauses=_V3_CLAUSES,
 )
-RFC9568 = dataclasses.replace(
-    RFC9568_PUBLISHED,
+RFC9568 = Rules(
     name="RFC9568",
+    version=3,
+    rfc=9568,
+    no_addresses=Verdict.DISCARD,
     zero_interval=Verdict.DISCARD,  # erratum 8301
     global_first_address=Verdict.DISCARD,  # erratum 8300
     heard_by_owner=Verdict.WARN,  # erratum 8298
+    interval_mismatch=Verdict.WARN,
+    address_mismatch=Verdict.WARN,
+    learns_interval=True,
+    answers_losing_advertisement=True,
+    clauses=_V3_CLAUSES,
     errata=(
         (Problem.OWNER, 8298),
         (Problem.COUNT, 8299),  # makes a check of what 5.2.5 says already

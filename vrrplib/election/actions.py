@@ -5,36 +5,38 @@ Do the effects in the order in which they come; log or count the reports.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TypeAlias
-
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import Problem
+from vrrplib.values import dataclass
 from vrrplib.wire.addresses import ADVERTISEMENT_TTL, IPAddress
 from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.packets import Packet
 
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Activate:
     """Make the host answer for the virtual MAC and addresses."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Deactivate:
     """Make the host stop."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Reconfigure:
     """Give the host the new configuration."""
 
     config: RouterConfig
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SendAdvertisement:
     """Send ``packet``. The same object comes again while nothing has changed, so its frame can be kept."""
 
@@ -49,7 +51,7 @@ class SendAdvertisement:
         return Datagram(payload, self.source, self.destination, ADVERTISEMENT_TTL)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Tell the LAN where ``address`` is: a gratuitous ARP, or an unsolicited NA (RFC 9568 6.4.2)."""
 
@@ -59,12 +61,12 @@ class Announce:
 Effect: TypeAlias = Activate | Deactivate | Reconfigure | SendAdvertisement | Announce
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """The base of all that is told; more kinds may come."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class StateChanged(Report):
     """The Router went from ``old`` to ``new``."""
 
@@ -73,7 +75,7 @@ class StateChanged(Report):
     reason: Reason
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Discarded(Report):
     """A message from ``source`` was dropped: RFC 9568 7.1."""
 
@@ -81,7 +83,7 @@ class Discarded(Report):
     source: IPAddress
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Warned(Report):
     """A message from ``source`` was processed although something is odd about it."""
 
@@ -89,7 +91,7 @@ class Warned(Report):
     source: IPAddress
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class HostFailed(Report):
     """The host refused an operation: ``doing`` names it, ``message`` says why, ``errno`` is the kernel's answer."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from typing import TYPE_CHECKING, Any, Self
 
 from vrrplib.errors import ConfigError, require_int
 from vrrplib.rules import RFC9568, Rules
+from vrrplib.values import dataclass
 from vrrplib.wire.addresses import (
     AddressLike,
     Family,
@@ -21,6 +20,10 @@ from vrrplib.wire.addresses import (
 )
 from vrrplib.wire.checksum import ChecksumForm
 
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, Self
+
 MOST_ADDRESSES = 255  # the count has eight bits: RFC 3768 5.3.5, RFC 9568 5.2.5
 _INTERVAL_UNITS = {
     2: (1.0, 255, "whole seconds from 1 to 255"),
@@ -28,7 +31,7 @@ _INTERVAL_UNITS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig:
     """The configuration of one virtual router on one interface (RFC 9568 6.1); ConfigError for what it forbids.
 

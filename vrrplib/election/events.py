@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TypeAlias
-
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.states import Reason
+from vrrplib.values import dataclass
 from vrrplib.wire.addresses import IPAddress
 from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.packets import Packet
 
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Startup:
     """Begin: RFC 9568 6.4.1."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End. An Active router says so with priority 0 (RFC 9568 6.4.3), unless its host is lost: ``resign`` False."""
 
@@ -25,19 +27,19 @@ class Shutdown:
     resign: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class TimerExpired:
     """Time has passed; before ``Router.deadline`` it does nothing."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PriorityChanged:
     """The local priority is now ``priority``, 1-255; a Backup's running timer moves by the change of its skew."""
 
     priority: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AdvertisementReceived:
     """A message that decoded well; ``form`` is what its checksum covers, where that was judged."""
 
@@ -46,7 +48,7 @@ class AdvertisementReceived:
     form: ChecksumForm | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ConfigChanged:
     """The configuration is now ``config``: of the same virtual router, family and version."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias, assert_never
 
 from vrrplib.election import timers
 from vrrplib.election.actions import (
@@ -35,6 +34,10 @@ from vrrplib.wire.addresses import ADVERTISEMENT_TTL, IPAddress, group_address
 from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.packets import Packet, VRRPv2, VRRPv3, inspect
+
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import Never, TypeAlias
 
 OWNER_PRIORITY = 255
 ANSWER_SPACING = 0.1
@@ -125,7 +128,8 @@ class Router:
             case ConfigChanged():
                 return self._change_config(event.config, now)
             case _:
-                assert_never(event)
+                never: Never = event  # assert_never(), which typing would have to be loaded for
+                raise AssertionError(f"not an event: {never!r}")
 
     # -- Initialize, and the ends (6.4.1, 6.4.2 (110), 6.4.3 (410)) --
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from vrrplib.election.states import Reason
 from vrrplib.errors import Problem
+from vrrplib.values import dataclass, field
 from vrrplib.wire.addresses import IPAddress
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Statistics:
     """Counters of one virtual router: RFC 8347's ``statistics`` container, hyphens as underscores.
 
@@ -29,7 +28,7 @@ class Statistics:
     version_errors: int = 0
     vrid_errors: int = 0
     ip_ttl_errors: int = 0
-    discarded: dict[Problem, int] = dataclasses.field(default_factory=dict)
+    discarded: dict[Problem, int] = field(default_factory=dict)
     """Every discard by its reason, those without a name in RFC 8347 among them."""
     last_adv_source: IPAddress | None = None
     new_master_reason: Reason = Reason.NOT_MASTER

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from vrrplib.errors import ConfigError
+from vrrplib.values import dataclass
 from vrrplib.wire.addresses import AddressLike, Family, IPAddress, to_address
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Datagram:
     """``payload`` is the VRRP message, cut at the IP length; ``ttl`` the TTL or hop limit.
 
