@@ -1,153 +1,236 @@
-"""How fast is a capture of advertisements read, and in how much memory? Beside dpkt's readers and scapy's.
+"""How fast is a capture of adverts read, and in how much memory? Beside tshark, tcpdump, dpkt and scapy.
 
-    python benchmarks/bench_capture.py [--records 100000] [--rounds 5] [--json FILE]
+    python benchmarks/bench_capture.py [--records 1000000] [--rounds 1] [--only TEXT] [--json FILE]
 
-"read" is the records alone; "parse" is down to the VRRP bytes with their addresses and TTL, for which dpkt and
-scapy take the frame apart. scapy reads one record in fifty of the others. Rates are medians of interleaved rounds,
-in one process. Then processes of their own read files of ten and a hundred times the length: their peak memory must
-not grow. Asserts nothing.
+Two pcap files, made from a seed: "repeating" has 255 virtual routers that say the same again and again, as on a
+LAN; in "differing" no advert is like another, nor are their addresses. Each contender reads a file in a process of
+its own, to the end and into /dev/null: ours with the library, down to decoded messages whose checksum was verified,
+and with ``vrrplib decode``; tshark and tcpdump down to the same fields and the checksum. dpkt and scapy, which
+verify none, read a tenth and a fiftieth of the records.
+
+Rates are records a second of processor time, start-up included, medians of rounds in which all take turns; memory
+is the largest resident set. Then our command reads a tenth of the records: its memory must be the same. Asserts
+nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
+import os
+import random
+import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import dpkt
-
 from vrrplib.wire.addresses import virtual_mac
-from vrrplib.wire.capture import CaptureReader, PcapngWriter, PcapWriter
+from vrrplib.wire.capture import PcapWriter
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import advertisement_frame
 from vrrplib.wire.packets import VRRPv3
 
-try:
-    from scapy.layers.l2 import Ether
-    from scapy.utils import RawPcapReader
-
-    SCAPY = True
-except ImportError:
-    SCAPY = False
-
 ROOT = Path(__file__).parents[1]
-SCAPYS_SHARE = 50
-MEMORY = r"""
-import re, sys
-from pathlib import Path
+SEED = 1
+GROUP = IPv4Address("224.0.0.18")
+KINDS = ("repeating", "differing")
+DPKTS_SHARE, SCAPYS_SHARE = 10, 50  # at two thousand records a second, scapy would take eight minutes for a million
+
+LIBRARY = """
+import sys
 from vrrplib.wire.capture import CaptureReader
+from vrrplib.wire.packets import decode
 with open(sys.argv[1], "rb") as file:
-    count = sum(record.datagram is not None for record in CaptureReader(file))
-# not getrusage: that also counts the process that this one was forked from
-print(count, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    for record in CaptureReader(file):
+        datagram = record.datagram
+        decode(datagram.payload, source=datagram.source, destination=datagram.destination)
 """
+DPKT = """
+import sys, dpkt
+with open(sys.argv[1], "rb") as file:
+    for _, frame in dpkt.pcap.Reader(file):
+        dpkt.ethernet.Ethernet(frame).data.data.addrs
+"""
+SCAPY = """
+import sys
+from scapy.layers.l2 import Ether
+from scapy.layers.vrrp import VRRPv3
+from scapy.utils import PcapReader
+with PcapReader(sys.argv[1]) as reader:
+    for packet in reader:
+        packet[VRRPv3].addrlist
+"""
+FIELDS = ("ip.src", "ip.dst", "vrrp.virt_rtr_id", "vrrp.prio", "vrrp.short_adver_int", "vrrp.ip_addr")
+COLUMNS = [word for field in (*FIELDS, "vrrp.checksum.status") for word in ("-e", field)]
 
 
-def frames() -> list[bytes]:
-    """A hundred different advertisements."""
-    found = []
-    for vrid in range(1, 101):
-        source = f"192.0.2.{vrid}"
-        payload = VRRPv3(vrid=vrid, addresses=["198.51.100.1"]).encode(source, "224.0.0.18")
-        found.append(advertisement_frame(Datagram(payload, source, "224.0.0.18", 255), virtual_mac(vrid)))
-    return found
+@dataclass(frozen=True)
+class Contender:
+    """A command that reads the file whose name is put after it; one record in ``share`` is in its file."""
+
+    name: str
+    argv: tuple[str, ...]
+    share: int = 1
+
+    @property
+    def present(self) -> bool:
+        """Whether it can be run: the library of a script is imported in a process of its own."""
+        if self.argv[0] != sys.executable:
+            return shutil.which(self.argv[0]) is not None
+        probe = [sys.executable, "-c", f"import {self.name}"]
+        return subprocess.run(probe, capture_output=True, check=False, cwd=ROOT).returncode == 0
 
 
-def capture(records: int, *, pcapng: bool = False) -> bytes:
-    file = io.BytesIO()
-    writer = PcapngWriter(file) if pcapng else PcapWriter(file, nanoseconds=False)
-    adverts = frames()
+OURS = "vrrplib, the library"
+DECODE = (sys.executable, "-m", "vrrplib", "decode")
+COMMAND = Contender("vrrplib decode", DECODE)
+CONTENDERS = (
+    Contender(OURS, (sys.executable, "-c", LIBRARY)),
+    Contender("vrrplib decode --summary", (*DECODE, "--summary")),
+    COMMAND,
+    Contender("vrrplib decode --json", (*DECODE, "--json")),
+    Contender("tshark", ("tshark", "-n", "-T", "fields", *COLUMNS, "-r")),
+    Contender("tcpdump", ("tcpdump", "-nn", "-v", "-r")),
+    Contender("dpkt", (sys.executable, "-c", DPKT), DPKTS_SHARE),
+    Contender("scapy", (sys.executable, "-c", SCAPY), SCAPYS_SHARE),
+)
+
+
+# -- the files ---------------------------------------------------------------------------------------------
+
+
+def repeating(records: int) -> Iterator[bytes]:
+    adverts = [advert(vrid, 100, f"198.51.100.{vrid}", 100) for vrid in range(1, 256)]
     for number in range(records):
-        writer.write(number * 10_000_000, adverts[number % len(adverts)])
-    return file.getvalue()
+        yield adverts[number % 255]
 
 
-def count(items: Iterable[object]) -> int:
-    return sum(1 for _ in items)
+def differing(records: int) -> Iterator[bytes]:
+    """The address counts through 10.0.0.0/8, so that no two adverts are alike; the rest is drawn."""
+    drawn = random.Random(SEED)
+    for number in range(records):
+        address = IPv4Address((10 << 24) + number)
+        yield advert(drawn.randint(1, 255), drawn.randint(1, 254), address, drawn.randint(1, 4095))
 
 
-def contenders(data: bytes, few: bytes, *, pcapng: bool) -> dict[str, tuple[bytes, Callable[[bytes], int]]]:
-    theirs = dpkt.pcapng.Reader if pcapng else dpkt.pcap.Reader
-
-    def parsed_by_dpkt(content: bytes) -> int:
-        return count(dpkt.ethernet.Ethernet(frame).data for _, frame in theirs(io.BytesIO(content)))
-
-    found: dict[str, tuple[bytes, Callable[[bytes], int]]] = {
-        "read: vrrplib": (data, lambda content: count(CaptureReader(io.BytesIO(content)))),
-        "read: dpkt": (data, lambda content: count(theirs(io.BytesIO(content)))),
-        "parse: vrrplib": (
-            data,
-            lambda content: count(record.datagram for record in CaptureReader(io.BytesIO(content))),
-        ),
-        "parse: dpkt": (data, parsed_by_dpkt),
-    }
-    if SCAPY:
-        found["read: scapy"] = (few, lambda content: count(RawPcapReader(io.BytesIO(content))))
-        found["parse: scapy"] = (
-            few,
-            lambda content: count(Ether(frame) for frame, _ in RawPcapReader(io.BytesIO(content))),
-        )
-    return found
+def advert(vrid: int, priority: int, address: IPv4Address | str, interval: int) -> bytes:
+    source = IPv4Address((192 << 24) + (2 << 8) + vrid)
+    packet = VRRPv3(vrid=vrid, priority=priority, addresses=[address], max_advertise_interval=interval)
+    return advertisement_frame(Datagram(packet.encode(source, GROUP), source, GROUP, 255), virtual_mac(vrid))
 
 
-def rates(records: int, rounds: int, *, pcapng: bool) -> dict[str, float]:
-    """Records a second."""
-    data, few = capture(records, pcapng=pcapng), capture(records // SCAPYS_SHARE, pcapng=pcapng)
-    rows = contenders(data, few, pcapng=pcapng)
-    found: dict[str, list[float]] = {name: [] for name in rows}
+def write(path: Path, kind: str, records: int) -> None:
+    with path.open("wb") as file:
+        writer = PcapWriter(file, nanoseconds=False)
+        for number, frame in enumerate(repeating(records) if kind == "repeating" else differing(records)):
+            writer.write(number * 1_000_000, frame)
+
+
+def start_of(path: Path, share: int) -> Path:
+    """The first of its records, one in ``share``; all of one length."""
+    if share == 1:
+        return path
+    short = path.with_suffix(f".{share}.pcap")
+    if not short.exists():
+        header, size = 24, 16 + len(advert(1, 1, "10.0.0.0", 1))
+        with path.open("rb") as file:
+            short.write_bytes(file.read(header + (path.stat().st_size - header) // size // share * size))
+    return short
+
+
+# -- the runs ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    seconds: float  # of processor time
+    kib: int
+
+
+def run(contender: Contender, path: Path) -> Run:
+    """One run. The peak is read from /proc: what wait4() tells also counts the process that was forked."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [*contender.argv, str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=environment,
+    )
+    peak = 0
+    while True:
+        peak = max(peak, high_water(process.pid))
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(0.02)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{contender.name} ended with status {process.returncode}")
+    return Run(usage.ru_utime + usage.ru_stime, peak)
+
+
+def high_water(pid: int) -> int:
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())  # none once it has ended
+    return int(found[1]) if found else 0
+
+
+def measure(folder: Path, records: int, rounds: int, contenders: list[Contender]) -> list[dict[str, Any]]:
+    runs: dict[tuple[str, Contender], list[Run]] = {}
+    for kind in KINDS:
+        write(folder / f"{kind}.pcap", kind, records)
     for _ in range(rounds):
-        for name, (content, function) in rows.items():
-            start = time.perf_counter()
-            read = function(content)
-            found[name].append(read / (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in found.items()}
-
-
-def peak_memory(records: int) -> tuple[int, int]:
-    """Bytes of the file, and KiB of the process that parses all of it."""
-    with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-        part = capture(10_000)
-        file.write(part)
-        for _ in range(records // 10_000 - 1):
-            file.write(part[24:])
-        file.flush()
-        size = Path(file.name).stat().st_size
-        done = subprocess.run(
-            [sys.executable, "-c", MEMORY, file.name], capture_output=True, text=True, check=True, cwd=ROOT
-        )
-    return size, int(done.stdout.split()[1])
+        for kind in KINDS:
+            for contender in contenders:
+                path = start_of(folder / f"{kind}.pcap", contender.share)
+                runs.setdefault((kind, contender), []).append(run(contender, path))
+    return [
+        {
+            "file": kind,
+            "reader": contender.name,
+            "records": records // contender.share,
+            "rate": records // contender.share / statistics.median(one.seconds for one in found),
+            "kib": max(one.kib for one in found),
+        }
+        for (kind, contender), found in runs.items()
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", default="", help="contenders whose name has this in it")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if not SCAPY:
-        print("scapy is not installed: pip install 'vrrplib[bench]'")
-    results: dict[str, dict[str, float]] = {}
-    for kind in ("pcap", "pcapng"):
-        found = results[kind] = rates(options.records, options.rounds, pcapng=kind == "pcapng")
-        for name, rate in found.items():
-            ours = found[name.partition(":")[0] + ": vrrplib"]
-            print(f"{kind:8}{name:18}{rate:12,.0f} records/s   ours is {ours / rate:.1f} times")
-    results["memory"] = {}
-    for records in (options.records // 10, options.records, options.records * 10):
-        size, peak = peak_memory(max(records, 10_000))
-        results["memory"][str(size)] = peak
-        print(f"a pcap of {size / 1e6:8.1f} MB parsed: {peak / 1024:.1f} MiB at the peak")
+    wanted = [contender for contender in CONTENDERS if options.only in contender.name]
+    present = [contender for contender in wanted if contender.name.startswith("vrrplib") or contender.present]
+    for contender in wanted:
+        if contender not in present:
+            print(f"{contender.name} is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(Path(folder), options.records, options.rounds, present)
+        shares = {options.records // share: share for share in (10, 1)}
+        differing_file = Path(folder) / "differing.pcap"
+        memory = {records: run(COMMAND, start_of(differing_file, share)).kib for records, share in shares.items()}
+    ours = {row["file"]: row["rate"] for row in rows if row["reader"] == OURS}
+    for row in rows:
+        line = f"{row['file']:10} {row['reader']:25}{row['rate']:10,.0f} records/s {row['kib'] / 1024:6.1f} MiB"
+        print(line + (f"   the library is {ours[row['file']] / row['rate']:.2f} times as fast" if ours else ""))
+    for records, kib in memory.items():
+        print(f"vrrplib decode of {records:,} adverts that differ: {kib / 1024:.1f} MiB at the peak")
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps({"rows": rows, "memory": memory}, indent=1))
 
 
 if __name__ == "__main__":
