@@ -1,14 +1,15 @@
 """Authentication and CARP. For any message, headers and key:
 
 * ``verify`` and ``verify_carp`` do not raise: a Verified, or a Finding whose message has no secret in it;
-* a replay state that comes back refuses the same message again, where the scheme counts;
+* a replay state that comes back refuses the same message again, where the scheme counts, and takes the next one;
 * nothing that came from a fuzzer's key passes another key;
 * what ``sign`` made is verified, and any change to the key undoes it; what it cannot sign is a ConfigError;
+* where the clock counts, it does so to the second;
 * ``inspect_carp`` does not raise, ``decode_carp`` raises exactly when it lists a problem, and a packet that they
   yield encodes to the same bytes.
 
-The first four bytes choose, the next 32 are a key; the rest is an IPv4 header with an AH (one bit says so) and the
-message. Another bit says that it is CARP's turn.
+The first four bytes choose, the next 32 are a key; the rest is an IPv4 header with an AH (one bit says so, and one
+that it has options) and the message. Another bit says that it is CARP's turn.
 """
 
 from tests.fuzz.engine import GROUPS, IPV4, IPV6, Bytes, instrumented, main
@@ -16,7 +17,7 @@ from tests.fuzz.engine import GROUPS, IPV4, IPV6, Bytes, instrumented, main
 with instrumented(__name__):
     from vrrplib.errors import ConfigError, DecodeError, Finding
     from vrrplib.wire.ah import AHStyle, AuthenticationHeader
-    from vrrplib.wire.authentication import CiscoMD5, HMACTrailer, Scheme, SimpleText, sign, verify
+    from vrrplib.wire.authentication import CiscoMD5, HMACTrailer, Scheme, SimpleText, next_sequence, sign, verify
     from vrrplib.wire.carp import CARPKey, decode_carp, inspect_carp, sign_carp, verify_carp
     from vrrplib.wire.datagram import Datagram
     from vrrplib.wire.keys import Verified
@@ -24,6 +25,8 @@ with instrumented(__name__):
 
 KEY_LENGTH = 32
 HEADER_LENGTH = 20 + 24  # IPv4, and an AH with HMAC-MD5-96
+OPTIONS_LENGTH = 24
+SENT = (0, 1, 0xFFFE, 0xFFFFFFFE, 0xFFFFFFFF, 0x6553F100 << 32, (1 << 64) - 2, (1 << 64) - 1)  # sequence numbers
 OTHER = bytes(byte ^ 2 | 1 for byte in range(256))  # makes a key another one
 
 
@@ -38,19 +41,22 @@ def scheme_of(number: int, key: bytes) -> Scheme:
         case 3:
             return CiscoMD5(key)
         case _:
-            return HMACTrailer(key)
+            return HMACTrailer(key, number // 5, 300 if number < 128 else None)
 
 
-def prefix(scheme: int, key: bytes, *, six: bool = False, header: bool = False, carp: bool = False) -> bytes:
-    return bytes([scheme, six | header << 1 | carp << 2, 0, 0]) + key.ljust(KEY_LENGTH, b"\1")
+def prefix(scheme: int, key: bytes, *, six: bool = False, header: int = 0, carp: bool = False) -> bytes:
+    """``header`` is 1 for an IPv4 header with an AH, 2 for one with options."""
+    return bytes([scheme, six | (header > 0) << 1 | carp << 2 | (header > 1) << 3, 0, 0]) + key.ljust(
+        KEY_LENGTH, b"\1"
+    )
 
 
 def check(data: bytes) -> None:
     tape = Bytes(data)
-    number, flags, at, _ = (tape.byte() for _ in range(4))
+    number, flags, at, sent = (tape.byte() for _ in range(4))
     key = tape.take(KEY_LENGTH).ljust(KEY_LENGTH, b"\1").replace(b"\0", b"\1")
     six = flags & 1
-    header = tape.take(HEADER_LENGTH) if flags & 2 else b""
+    header = tape.take(HEADER_LENGTH + bool(flags & 8) * OPTIONS_LENGTH) if flags & 2 else b""
     if flags & 4:
         check_carp(tape.rest(), key)
         return
@@ -62,7 +68,7 @@ def check(data: bytes) -> None:
         assert_secret(key, str(error))
         return
     check_verify(scheme, datagram, key)
-    check_sign(scheme, other, datagram)
+    check_sign(scheme, other, datagram, SENT[sent % len(SENT)])
 
 
 def check_verify(scheme: Scheme, datagram: Datagram, key: bytes) -> None:
@@ -77,13 +83,14 @@ def check_verify(scheme: Scheme, datagram: Datagram, key: bytes) -> None:
     assert isinstance(again, Finding if seen.sequence is not None else Verified)
 
 
-def check_sign(scheme: Scheme, other: Scheme, datagram: Datagram) -> None:
+def check_sign(scheme: Scheme, other: Scheme, datagram: Datagram, sent: int) -> None:
     packet = inspect(datagram.payload, source=datagram.source).packet
     if packet is None:
         return
     packet = packet.replace(trailing=b"")
     try:
-        signed = sign(scheme, packet, datagram.source, datagram.destination)
+        first = next_sequence(scheme, sent)
+        signed = sign(scheme, packet, datagram.source, datagram.destination, sequence=first)
     except ConfigError:
         return
     # what is cut short, or has another version or type, cannot be authentic: only what is whole must be
@@ -94,6 +101,20 @@ def check_sign(scheme: Scheme, other: Scheme, datagram: Datagram) -> None:
     assert isinstance(seen, Verified), seen
     if other != scheme:
         assert isinstance(verify(other, signed), Finding)
+    if isinstance(scheme, HMACTrailer) and scheme.window:
+        for late in (-scheme.window - 1, -scheme.window, 0, scheme.window, scheme.window + 1):
+            timed = verify(scheme, signed, time=(first >> 32) + late)
+            assert isinstance(timed, Verified if abs(late) <= scheme.window else Finding)
+    try:
+        second = next_sequence(scheme, first, seen.replay)
+    except ConfigError:
+        assert first == 0xFFFFFFFF
+        return
+    following = sign(scheme, packet, datagram.source, datagram.destination, sequence=second)
+    later = verify(scheme, following, seen.replay)
+    assert isinstance(later, Verified), later
+    if seen.sequence is not None:
+        assert isinstance(verify(scheme, signed, later.replay), Finding)
 
 
 def check_carp(message: bytes, key: bytes) -> None:

@@ -16,7 +16,9 @@ from pathlib import Path
 from tests.fuzz import fuzz_authentication, fuzz_packets, fuzz_router
 from tests.lab.playing import SCENES
 from vrrplib.lab.fuzz import CATALOGUE, Mutator, Specimen
+from vrrplib.wire.announcements import AnnouncementStyle
 from vrrplib.wire.capture import CaptureReader, PcapngWriter, PcapWriter
+from vrrplib.wire.frames import announcement_frame
 
 DATA = Path(__file__).parents[1] / "data"
 VECTORS = json.loads((DATA / "oracle" / "vectors.json").read_text())
@@ -42,6 +44,9 @@ def frames() -> Iterator[bytes]:
                 yield record.data
     for _, specimen in specimens():
         yield specimen.frame(destination_mac=UNICAST_MAC)
+    for style in AnnouncementStyle:
+        for address in ("192.0.2.254", "fe80::51"):
+            yield announcement_frame(address, "00:00:5e:00:01:33", style=style)
 
 
 def messages() -> Iterator[tuple[int, bytes]]:
@@ -84,12 +89,12 @@ def authentication() -> Iterator[bytes]:
             yield fuzz_authentication.prefix(scheme, KEY, six=family == 6) + message
         yield fuzz_authentication.prefix(0, KEY, carp=True) + message
     header = bytes.fromhex("45c0004400010000ff33d6d7c0000201e0000012700400006401a8c000000001") + bytes(12)
+    options = bytes([148, 4, 0, 0, 68, 8, 5, 0, 0, 0, 0, 0, 130, 3, 0, 1, 1, 7, 3, 4, 0, 0, 0, 0])
+    message = bytes.fromhex("213364010201b6b4c00002640000000000000000")
     for scheme in (1, 2):
-        yield (
-            fuzz_authentication.prefix(scheme, KEY, header=True)
-            + header
-            + bytes.fromhex("213364010201b6b4c00002640000000000000000")
-        )
+        yield fuzz_authentication.prefix(scheme, KEY, header=1) + header + message
+        with_options = b"\x4b" + header[1:20] + options + header[20:]
+        yield fuzz_authentication.prefix(scheme, KEY, header=2) + with_options + message
 
 
 def router() -> Iterator[bytes]:
