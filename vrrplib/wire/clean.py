@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import struct
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, TypeAlias
 
 from vrrplib.rules import Rules
 from vrrplib.wire.addresses import Family, IPAddress, group_address, to_address
@@ -32,6 +31,10 @@ from vrrplib.wire.messages import (
     v3_packet,
 )
 
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 _IPV4, _IPV6 = Family  # an enumeration's own attribute takes ten times as long
 _GROUP_V4, _GROUP_V6 = (int(group_address(family)) for family in Family)
 _V2_HEAD, _V3_HEAD = 0x21, 0x31  # version and type of an advertisement
@@ -44,7 +47,7 @@ _Clean: TypeAlias = tuple[Packet, int, int]
 """A packet with nothing to find in it, its sum, and its version, 2 or 3."""
 Answer: TypeAlias = tuple[IPAddress, IPAddress, Family | None, ChecksumForm, Rules | None, Packet, int, _Clean]
 """What was asked, and what was found: the packet, the number of the forms that fit, and the message as read."""
-_Held: TypeAlias = tuple[tuple[Any, ...], int]
+_Held: TypeAlias = "tuple[tuple[Any, ...], int]"
 """The addresses of a message, and the sum of what follows its head."""
 
 _answers: dict[bytes, Answer] = {}

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import struct
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Self, TypeAlias, final
 
 from vrrplib.errors import ConfigError, require_int
+from vrrplib.values import dataclass, field
 from vrrplib.wire.addresses import PROTOCOL, AddressLike, Family, IPAddress, family_of, to_address
 from vrrplib.wire.checksum import ChecksumForm, ones_sum, pseudo_header_for
+
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, Self, TypeAlias, final
+else:
+
+    def final(kind):
+        return kind
+
 
 HEADER_LENGTH = 8
 AUTH_DATA_LENGTH = 8
@@ -49,12 +57,14 @@ class _Packet:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # through the constructor again: a frozen class has no other way in
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return functools.partial(self.__class__, **fields), ()
+        return functools.partial(self.__class__, **self._values()), ()
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other values. Checksum and count are computed anew unless they are among ``changes``."""
-        return dataclasses.replace(self, **{"checksum": None, "count": None} | changes)  # type: ignore[type-var]
+        return self.__class__(**self._values() | {"checksum": None, "count": None} | changes)
 
     def _encode(self, word: int, rest: bytes, pseudo_header: int) -> bytes:
         """The bytes of the message: ``word`` are bytes 4 and 5, ``rest`` is what follows the addresses.
@@ -83,7 +93,7 @@ class _Packet:
 
 
 @final
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, init=False)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class VRRPv3(_Packet):
     """A VRRPv3 message (RFC 9568 5.1). Every field can be given any value that fits into its bits.
 
@@ -170,7 +180,7 @@ class VRRPv3(_Packet):
 
 
 @final
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, init=False)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class VRRPv2(_Packet):
     """A VRRPv2 message (RFC 3768 5.1). Every field can be given any value that fits into its bits.
 
@@ -185,10 +195,10 @@ class VRRPv2(_Packet):
     version: int = 2
     type: int = ADVERTISEMENT
     auth_type: int = 0
-    auth_data: bytes = dataclasses.field(default=NO_AUTH_DATA, repr=False)  # it may be a password,
+    auth_data: bytes = field(default=NO_AUTH_DATA, repr=False)  # it may be a password,
     count: int | None = None
     checksum: int | None = None
-    trailing: bytes = dataclasses.field(default=b"", repr=False)  # and where addresses are miscounted, this too
+    trailing: bytes = field(default=b"", repr=False)  # and where addresses are miscounted, this too
 
     def __new__(
         cls,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, TypeAlias
 
 from vrrplib.errors import DecodeError, Finding, Problem
 from vrrplib.rules import DEFAULT_RULES, RFC9568, Rules, Verdict
+from vrrplib.values import dataclass
 from vrrplib.wire.addresses import AddressLike, Family, IPAddress, to_address
 from vrrplib.wire.checksum import (
     FORMS,
@@ -33,6 +32,10 @@ from vrrplib.wire.messages import (
     v3_packet,
 )
 
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
 __all__ = [
     "AUTH_DATA_LENGTH",
     "HEADER_LENGTH",
@@ -54,7 +57,7 @@ _Check: TypeAlias = tuple[Verdict, Problem, str, str]
 """What to do about something, what it is, the clause, and the message."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """All that can be said of a message.
 
@@ -264,7 +267,7 @@ def _address_checks(packet: Packet, family: Family, rules: Rules) -> Iterator[_C
             yield Verdict.WARN, Problem.ADDRESS, rules.section(Problem.ADDRESS), wrong
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Checksum:
     """The verdict on a checksum: the forms that fit, and the problem if none that is accepted does."""
 
