@@ -2,6 +2,7 @@
 
 * ``verify`` and ``verify_carp`` do not raise: a Verified, or a Finding whose message has no secret in it;
 * a replay state that comes back refuses the same message again, where the scheme counts, and takes the next one;
+  what was overtaken is taken only in RFC 2402's window;
 * nothing that came from a fuzzer's key passes another key;
 * what ``sign`` made is verified, and any change to the key undoes it; what it cannot sign is a ConfigError;
 * where the clock counts, it does so to the second;
@@ -46,9 +47,8 @@ def scheme_of(number: int, key: bytes) -> Scheme:
 
 def prefix(scheme: int, key: bytes, *, six: bool = False, header: int = 0, carp: bool = False) -> bytes:
     """``header`` is 1 for an IPv4 header with an AH, 2 for one with options."""
-    return bytes([scheme, six | (header > 0) << 1 | carp << 2 | (header > 1) << 3, 0, 0]) + key.ljust(
-        KEY_LENGTH, b"\1"
-    )
+    flags = six | (header > 0) << 1 | carp << 2 | (header > 1) << 3
+    return bytes([scheme, flags, 0, 0]) + key.ljust(KEY_LENGTH, b"\1")
 
 
 def check(data: bytes) -> None:
@@ -113,8 +113,18 @@ def check_sign(scheme: Scheme, other: Scheme, datagram: Datagram, sent: int) -> 
     following = sign(scheme, packet, datagram.source, datagram.destination, sequence=second)
     later = verify(scheme, following, seen.replay)
     assert isinstance(later, Verified), later
-    if seen.sequence is not None:
-        assert isinstance(verify(scheme, signed, later.replay), Finding)
+    if seen.sequence is None:
+        return
+    assert isinstance(verify(scheme, signed, later.replay), Finding)
+    # only RFC 2402's window takes what was overtaken, and that once
+    alone = verify(scheme, following)
+    assert isinstance(alone, Verified)
+    overtaken = verify(scheme, signed, alone.replay)
+    if isinstance(scheme, AuthenticationHeader) and scheme.style is AHStyle.RFC2402:
+        assert isinstance(overtaken, Verified)
+        assert overtaken.replay == later.replay
+    else:
+        assert isinstance(overtaken, Finding)
 
 
 def check_carp(message: bytes, key: bytes) -> None:
