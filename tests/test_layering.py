@@ -37,10 +37,12 @@ ROWS = (
     ("backends.journal", "backends.memory"),
     ("backends.macvlan", "backends.macswap", "backends.announce", "backends.dryrun", "node", "lab.scenes"),
     (
-        *("lab.simulator", "lab.lan", "lab.strategies", "lab.entries"),
+        *("lab.lan", "lab.neighbours", "lab.strategies", "lab.entries"),
         *("backends.netlink", "transports.packet", "drivers.blocking"),
     ),
-    ("lab.catalogue",),
+    ("lab.catalogue", "lab.machines", "lab.hosts"),
+    ("lab.lean",),
+    ("lab.simulator",),
     ("lab.explain", "lab.fuzz", "drivers.aio"),
     ("pytest_plugin", "cli", "__main__"),
 )
@@ -51,8 +53,6 @@ UPWARD = {
 SIDEWAYS = {
     # a MAC swap is an announcement on the parent with two operations before it
     ("backends.macswap", "backends.announce"),
-    # the simulator is the LAN with clocks and faults
-    ("lab.simulator", "lab.lan"),
     # python -m vrrplib is the command line
     ("__main__", "cli"),
 }

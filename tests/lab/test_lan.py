@@ -7,7 +7,8 @@ from ipaddress import ip_address
 import dpkt
 import pytest
 
-from vrrplib.lab.lan import Echo, Question, Switch, read_claim, read_echo, read_question
+from vrrplib.lab.lan import Switch
+from vrrplib.lab.neighbours import Echo, Question, read_claim, read_echo, read_question
 from vrrplib.transports.memory import MemoryTransport
 from vrrplib.wire.addresses import MacAddress, virtual_mac
 from vrrplib.wire.frames import announcement_frame

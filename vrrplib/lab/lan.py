@@ -1,198 +1,323 @@
-"""A switch in memory, and the few frames by which hosts find each other on it: ARP, ND, and a ping of our own."""
+"""A switch in memory: it learns, floods and forgets, and loses, delays, doubles and reorders what it is told to."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import ipaddress
-import struct
+import random
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
+from vrrplib.errors import ConfigError
 from vrrplib.transports.memory import MemoryTransport
-from vrrplib.wire.addresses import BROADCAST_MAC, Family, IPAddress, MacAddress, MacLike, multicast_mac
-from vrrplib.wire.checksum import checksum_of_sum, ones_sum
+from vrrplib.wire.addresses import Family, MacAddress, MacLike, group_address, multicast_mac
 
 Schedule: TypeAlias = Callable[[float, Callable[[], None]], None]
+Tap: TypeAlias = Callable[[str, bytes], None]
 
-_ARP = struct.Struct("!HHBBH6s4s6s4s")  # RFC 826
-_ARP_OVER_ETHERNET = (1, 0x0800, 6, 4)
-_ECHO = struct.Struct("!BIB16s")
-_ETHERTYPE_ARP, _ETHERTYPE_IPV6 = b"\x08\x06", b"\x86\xdd"
-_ETHERTYPE_ECHO = b"\x88\xb5"  # IEEE's local experimental one
-_ICMPV6, _NS, _NA = 58, 135, 136
-_ICMPV6_AT = 14 + 40
+AGEING = 300.0
+"""Seconds after which a MAC that was not heard is forgotten: IEEE 802.1Q's recommendation."""
+_ADVERTISEMENT_GROUPS = frozenset(multicast_mac(group_address(family)).packed for family in Family)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Conditions:
+    """What becomes of frames on their way from one port to another.
+
+    ``delay`` and ``jitter`` are seconds: each takes ``delay`` and up to ``jitter`` more, and none overtakes one
+    that was sent before. ``loss``, ``duplication`` and ``reordering`` are probabilities: a reordered frame takes up
+    to ``late`` seconds more, and others may pass it; the copy of a duplicated one takes as much more.
+    """
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    duplication: float = 0.0
+    reordering: float = 0.0
+    late: float = 0.0
+
+    def __post_init__(self) -> None:
+        """ConfigError for what is no time or no probability."""
+        for name in ("delay", "jitter", "late"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} must be 0 seconds or more, not {getattr(self, name)!r}")
+        for name in ("loss", "duplication", "reordering"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be a probability from 0 to 1, not {getattr(self, name)!r}")
+
+    @property
+    def random(self) -> bool:
+        """Whether dice are needed."""
+        return bool(self.jitter or self.loss or self.duplication or self.reordering)
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a frame is under way at most."""
+        return self.delay + self.jitter + (self.late if self.reordering or self.duplication else 0.0)
+
+
+class Observer(Protocol):
+    """Who is told what the switch does (see :mod:`vrrplib.lab.invariants`)."""
+
+    def disturbed(self) -> None:
+        """A frame was lost, or who reaches whom has changed."""
+
+    def advertised(self, port: str, frame: bytes) -> None:
+        """A frame to the group of VRRP came in at ``port``."""
+
+
+class Port:
+    """Where something is plugged in: ``receive`` is called with each frame that goes out there.
+
+    ``groups``: whether it wants the group of VRRP; a network card filters out what its host has not joined.
+    """
+
+    __slots__ = ("flooded", "groups", "latest", "name", "plugged", "receive", "routers", "transport")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.plugged = True
+        self.groups = True
+        self.receive: Callable[[bytes], None] = _nowhere
+        self.transport: MemoryTransport | None = None
+        self.flooded: tuple[Port, ...] | None = None
+        self.routers: tuple[Port, ...] = ()
+        self.latest: dict[Port, float] = {}
+
+
+def _nowhere(_: bytes) -> None:
+    pass
+
+
+def _no_dice() -> float:
+    raise AssertionError("conditions that leave something to chance are refused without dice")
 
 
 class Switch:
     """A learning switch (a ``Lan``): it floods what is for a group, for everybody, or for a MAC it does not know.
 
-    Ports bear the names of the transports' interfaces. ``delay`` is in seconds, from one port to another; without
-    a ``schedule`` frames arrive at once. ``arrived`` is called with port and frame after each delivery.
+    Ports bear the names of the transports' interfaces. Frames take what ``conditions`` say, in ``links`` those from
+    one port to another; ``delay`` alone will do for the first. Without a ``schedule`` they arrive at once. All
+    chance comes from ``dice``. ``clock`` gives the time by which a MAC is forgotten after ``ageing`` seconds.
     """
 
     def __init__(
         self,
         *,
         delay: float = 0.0,
+        conditions: Conditions | None = None,
+        dice: random.Random | None = None,
         schedule: Schedule | None = None,
-        arrived: Callable[[str, bytes], None] = lambda _, __: None,
+        clock: Callable[[], float] = lambda: 0.0,
+        ageing: float = AGEING,
     ) -> None:
-        self.delay = delay
-        self.table: dict[MacAddress, str] = {}
+        self.ageing = ageing
+        self.ports: dict[str, Port] = {}
+        self.taps: list[Tap] = []
+        """Each is called with the port and the bytes of every frame that comes in."""
+        self.observer: Observer | None = None
+        self.lost = 0
+        """Frames that chance took, each counted for each port that it would have reached."""
         self._schedule = schedule
-        self._arrived = arrived
-        self._ports: dict[str, MemoryTransport] = {}
-        self._unplugged: set[str] = set()
+        self._clock = clock
+        self._chance = _no_dice if dice is None else dice.random
+        self._learned: dict[bytes, tuple[Port, float]] = {}
+        self._blocked: set[tuple[str, str]] = set()
+        self._links: dict[tuple[str, str], Conditions] = {}
+        self.conditions = conditions or Conditions(delay=delay)
+
+    # -- what is plugged in --
 
     def attach(self, transport: MemoryTransport) -> None:
         """Connect a transport to the port of its interface's name, instead of the one that is there."""
-        self._ports[transport.interface] = transport
+        self.connect(transport.interface, transport.deliver).transport = transport
+
+    def connect(self, name: str, receive: Callable[[bytes], None], *, groups: bool = True) -> Port:
+        """Call ``receive`` with what goes out at the port of this name."""
+        port = self.ports.get(name)
+        if port is None:
+            port = self.ports[name] = Port(name)
+        port.receive, port.groups = receive, groups
+        self._rewire()
+        return port
 
     def unplug(self, port: str) -> None:
         """Pull the cable: nothing goes in or out, and the switch forgets what it learned there."""
-        self._unplugged.add(port)
-        self.table = {mac: known for mac, known in self.table.items() if known != port}
+        self._port(port).plugged = False
+        self._learned = {mac: known for mac, known in self._learned.items() if known[0].name != port}
+        self._disturb()
 
     def plug(self, port: str) -> None:
         """Put the cable back."""
-        self._unplugged.discard(port)
+        self._port(port).plugged = True
+        self._disturb()
+
+    # -- who reaches whom, and how --
+
+    @property
+    def conditions(self) -> Conditions:
+        """Those of every link that has none of its own."""
+        return self._conditions
+
+    @conditions.setter
+    def conditions(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._recondition()
+
+    @property
+    def delay(self) -> float:
+        """Seconds from one port to another."""
+        return self._conditions.delay
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a frame is under way at most, on any link."""
+        return max(conditions.longest for conditions in (self._conditions, *self._links.values()))
+
+    def set_link(self, sender: str, receiver: str, conditions: Conditions | None) -> None:
+        """Conditions from one port to another, in this direction; None: those of all."""
+        self._links.pop((sender, receiver), None)
+        if conditions is not None:
+            self._links[sender, receiver] = conditions
+        self._recondition()
+
+    def block(self, sender: str, receiver: str) -> None:
+        """Let nothing through from one port to another; the other direction stays as it is."""
+        self._blocked.add((self._port(sender).name, self._port(receiver).name))
+        self._rewire()
+        self._disturb()
+
+    def unblock(self, sender: str, receiver: str) -> None:
+        """Undo :meth:`block`."""
+        self._blocked.discard((sender, receiver))
+        self._rewire()
+        self._disturb()
+
+    def reaches(self, sender: str, receiver: str) -> bool:
+        """Whether a frame can come from one port to another, but for chance."""
+        plugged = self.ports[sender].plugged and self.ports[receiver].plugged
+        return plugged and sender != receiver and (sender, receiver) not in self._blocked
+
+    # -- the table --
+
+    @property
+    def table(self) -> dict[MacAddress, str]:
+        """Which MAC is behind which port."""
+        known = {MacAddress(mac): self._find(mac) for mac in list(self._learned)}
+        return {mac: port.name for mac, port in known.items() if port is not None}
 
     def port_of(self, mac: MacLike) -> str | None:
-        """Where the switch believes ``mac`` to be; None: it has not learned it."""
-        return self.table.get(MacAddress(mac))
+        """Where the switch believes ``mac`` to be; None: it has not learned it, or has forgotten it."""
+        port = self._find(MacAddress(mac).packed)
+        return None if port is None else port.name
+
+    # -- frames --
 
     def transmit(self, sender: MemoryTransport, frame: bytes) -> None:
-        """Learn the source, and deliver to whom the destination is."""
-        port = sender.interface
-        if port in self._unplugged or self._ports.get(port) is not sender:
+        """A frame of a transport that is plugged in."""
+        port = self.ports.get(sender.interface)
+        if port is not None and port.transport is sender:
+            self.forward(port, frame)
+
+    def forward(self, port: Port, frame: bytes) -> None:
+        """A frame comes in at ``port``: learn the source, and deliver to whom the destination is."""
+        if not port.plugged:
             return
         if not frame[6] & 1:
-            self.table[MacAddress(frame[6:12])] = port
-        known = None if frame[0] & 1 else self.table.get(MacAddress(frame[0:6]))
-        for name in [known] if known else list(self._ports):
-            if name == port:
-                continue
-            if self._schedule is None:
-                self._deliver(name, frame)
-            else:
-                self._schedule(self.delay, functools.partial(self._deliver, name, frame))
+            self._learned[frame[6:12]] = (port, self._clock())
+        flooded = port.flooded
+        if flooded is None:
+            flooded = self._wire(port)
+        destination = frame[:6]
+        if destination in _ADVERTISEMENT_GROUPS:
+            targets = port.routers
+            if self.observer is not None:
+                self.observer.advertised(port.name, frame)
+        else:
+            known = None if frame[0] & 1 else self._find(destination)
+            targets = flooded
+            if known is not None:
+                targets = (known,) if known in flooded else ()
+        for tap in self.taps:
+            tap(port.name, frame)
+        if not self._calm:
+            for target in targets:
+                self._impair(port, target, frame)
+        elif self._schedule is None:
+            self._deliver(targets, frame)
+        elif targets:
+            self._schedule(self._conditions.delay, functools.partial(self._deliver, targets, frame))
 
-    def _deliver(self, port: str, frame: bytes) -> None:
-        if port not in self._unplugged and port in self._ports:
-            self._ports[port].deliver(frame)
-            self._arrived(port, frame)
+    def _impair(self, port: Port, target: Port, frame: bytes) -> None:
+        conditions = self._conditions
+        if self._links:
+            conditions = self._links.get((port.name, target.name), conditions)
+        delay, chance = conditions.delay, self._chance
+        if conditions.loss and chance() < conditions.loss:
+            self.lost += 1
+            self._disturb()
+            return
+        if conditions.jitter:
+            delay += conditions.jitter * chance()
+        if conditions.reordering and chance() < conditions.reordering:
+            delay += conditions.late * chance()
+        elif conditions.jitter:
+            now = self._clock()
+            delay = max(delay, target.latest.get(port, 0.0) - now)
+            target.latest[port] = now + delay
+        self._arrive(delay, target, frame)
+        if conditions.duplication and chance() < conditions.duplication:
+            self._arrive(delay + conditions.late * chance(), target, frame)
 
+    def _arrive(self, delay: float, target: Port, frame: bytes) -> None:
+        if self._schedule is None:
+            self._deliver((target,), frame)
+        else:
+            self._schedule(delay, functools.partial(self._deliver, (target,), frame))
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Question:
-    """An ARP request or a neighbour solicitation: who has ``target``? ``sender`` asks from ``sender_mac``."""
+    def _deliver(self, targets: tuple[Port, ...], frame: bytes) -> None:
+        for port in targets:
+            if port.plugged:
+                port.receive(frame)
 
-    target: IPAddress
-    sender: IPAddress
-    sender_mac: MacAddress
+    # -- inside --
 
-    def frame(self) -> bytes:
-        """To everybody, or to the target's solicited-node group (RFC 4861 4.3)."""
-        if isinstance(self.target, IPv4Address):
-            return _arp(1, self.sender_mac, self.sender, bytes(6), self.target, BROADCAST_MAC)
-        group = IPv6Address(b"\xff\x02" + bytes(9) + b"\x01\xff" + self.target.packed[-3:])
-        message = bytes(4) + self.target.packed + b"\x01\x01" + self.sender_mac.packed
-        return _icmpv6(_NS, message, self.sender, group, self.sender_mac, multicast_mac(group))
+    def _find(self, mac: bytes) -> Port | None:
+        learned = self._learned.get(mac)
+        if learned is None:
+            return None
+        if self._clock() > learned[1] + self.ageing:
+            del self._learned[mac]
+            return None
+        return learned[0]
 
-    def reply(self, mac: MacAddress, frame_mac: MacAddress) -> bytes:
-        """The answer that ``mac`` has it, in a frame from ``frame_mac``."""
-        if isinstance(self.target, IPv4Address):
-            return _arp(2, mac, self.target, self.sender_mac.packed, self.sender, self.sender_mac, frame_mac)
-        # router, solicited and override (RFC 4861 4.4; RFC 9568 8.2.2)
-        message = b"\xe0" + bytes(3) + self.target.packed + b"\x02\x01" + mac.packed
-        return _icmpv6(_NA, message, self.target, self.sender, frame_mac, self.sender_mac)
+    def _port(self, name: str) -> Port:
+        if name not in self.ports:
+            raise ConfigError(f"a port must be one of {', '.join(self.ports) or 'none'}, not {name!r}")
+        return self.ports[name]
 
+    def _rewire(self) -> None:
+        for port in self.ports.values():
+            port.flooded = None
 
-def read_question(frame: bytes) -> Question | None:
-    """The question in a frame, gratuitous ones left out."""
-    fields = _read_arp(frame)
-    if fields is not None:
-        operation, mac, sender, target = fields
-        return Question(target, sender, mac) if operation == 1 and sender != target else None
-    if frame[12:14] == _ETHERTYPE_IPV6 and frame[20:21] == bytes([_ICMPV6]) and len(frame) >= _ICMPV6_AT + 32:
-        body = frame[_ICMPV6_AT:]
-        if body[0] == _NS:
-            return Question(IPv6Address(body[8:24]), IPv6Address(frame[22:38]), MacAddress(body[26:32]))
-    return None
+    def _wire(self, port: Port) -> tuple[Port, ...]:
+        """Who gets a frame that is flooded, looked up once for each port."""
+        others = [
+            other
+            for other in self.ports.values()
+            if other is not port and (port.name, other.name) not in self._blocked
+        ]
+        port.routers = tuple(other for other in others if other.groups)
+        port.flooded = tuple(others)
+        return port.flooded
 
+    def _recondition(self) -> None:
+        all_conditions = (self._conditions, *self._links.values())
+        self._calm = not self._links and not self._conditions.random
+        if self._chance is _no_dice and any(conditions.random for conditions in all_conditions):
+            raise ConfigError("dice must be a random.Random when conditions leave something to chance, not None")
+        self._disturb()
 
-def read_claim(frame: bytes) -> tuple[IPAddress, MacAddress] | None:
-    """Which MAC an ARP reply, a gratuitous ARP or a neighbour advertisement gives for which address."""
-    fields = _read_arp(frame)
-    if fields is not None:
-        operation, mac, sender, target = fields
-        return (sender, mac) if operation == 2 or sender == target else None
-    if frame[12:14] == _ETHERTYPE_IPV6 and frame[20:21] == bytes([_ICMPV6]) and len(frame) >= _ICMPV6_AT + 32:
-        body = frame[_ICMPV6_AT:]
-        if body[0] == _NA:
-            return IPv6Address(body[8:24]), MacAddress(body[26:32])
-    return None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Echo:
-    """A ping, or its answer: ``number`` is its sender's."""
-
-    number: int
-    address: IPAddress
-    reply: bool = False
-
-    def frame(self, source: MacAddress, destination: MacAddress) -> bytes:
-        """The Ethernet frame that carries it."""
-        body = _ECHO.pack(self.reply, self.number, self.address.version, self.address.packed)
-        return destination.packed + source.packed + _ETHERTYPE_ECHO + body
-
-
-def read_echo(frame: bytes) -> Echo | None:
-    """The ping in a frame."""
-    if frame[12:14] != _ETHERTYPE_ECHO:
-        return None
-    reply, number, version, packed = _ECHO.unpack(frame[14:])
-    return Echo(number, ipaddress.ip_address(packed[: Family(version).address_length]), bool(reply))
-
-
-def _read_arp(frame: bytes) -> tuple[int, MacAddress, IPAddress, IPAddress] | None:
-    """Operation, sender's MAC and address, target's address."""
-    if frame[12:14] != _ETHERTYPE_ARP or len(frame) < 14 + _ARP.size:
-        return None
-    *kind, operation, mac, sender, _, target = _ARP.unpack_from(frame, 14)
-    if tuple(kind) != _ARP_OVER_ETHERNET:
-        return None
-    return operation, MacAddress(mac), IPv4Address(sender), IPv4Address(target)
-
-
-def _arp(
-    operation: int,
-    mac: MacAddress,
-    sender: IPAddress,
-    target_mac: bytes,
-    target: IPAddress,
-    destination: MacAddress,
-    source: MacAddress | None = None,
-) -> bytes:
-    body = _ARP.pack(*_ARP_OVER_ETHERNET, operation, mac.packed, sender.packed, target_mac, target.packed)
-    return destination.packed + (source or mac).packed + _ETHERTYPE_ARP + body
-
-
-def _icmpv6(
-    kind: int,
-    message: bytes,
-    source: IPAddress,
-    destination: IPAddress,
-    source_mac: MacAddress,
-    destination_mac: MacAddress,
-) -> bytes:
-    """``message`` is all that follows the checksum."""
-    length = 4 + len(message)
-    total = ones_sum(source.packed + destination.packed) + length + _ICMPV6 + (kind << 8) + ones_sum(message)
-    header = b"\x60" + bytes(3) + length.to_bytes(2, "big") + bytes([_ICMPV6, 255])
-    packet = header + source.packed + destination.packed + bytes([kind, 0])
-    packet += checksum_of_sum(total).to_bytes(2, "big") + message
-    return destination_mac.packed + source_mac.packed + _ETHERTYPE_IPV6 + packet
+    def _disturb(self) -> None:
+        if self.observer is not None:
+            self.observer.disturbed()
