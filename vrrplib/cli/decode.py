@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import click
 
 from vrrplib.cli.keys import Verifier, key_options, read_key
-from vrrplib.cli.layout import fields_of
+from vrrplib.cli.layout import Field, fields_of
 from vrrplib.cli.output import Output, json_option
 from vrrplib.cli.sources import Message, Tally, bare_message, bare_options, messages
 from vrrplib.errors import Finding, Problem
 from vrrplib.rules import DEFAULT_RULES, RFC9568
 from vrrplib.wire.addresses import ADVERTISEMENT_TTL, AddressLike, Family
 from vrrplib.wire.carp import CARP, CARPKey, inspect_carp, verify_carp
+from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.keys import Key
 from vrrplib.wire.packets import Inspection, VRRPv2, inspect, is_carp
@@ -179,14 +181,55 @@ def _authenticate(verifier: Verifier, judged: Judged) -> None:
 
 
 def _show(reader: Reader, judged: Judged) -> None:
-    output = reader.output
-    known, words = _fields(judged)
-    layout = (
-        fields_of(judged.carp or judged.seen.packet, judged.message.data, judged.family) if reader.verbose else []
-    )
     data = judged.message.data
+    layout = fields_of(judged.carp or judged.seen.packet, data, judged.family) if reader.verbose else []
+    if reader.output.as_json:
+        _show_facts(reader, judged, layout)
+        return
+    line = reader.output.line
+    line(_sentence(judged))
+    for field in layout:
+        for words in field.lines(data):
+            line(words)
+    for item in judged.problems:
+        line(f"  problem: {item}", style="red")
+    for item in judged.notes:
+        line(f"  note: {item}", style="yellow")
+
+
+# Authentication data stays out of what is shown either way: it may be a password.
+
+
+def _sentence(judged: Judged) -> str:
+    """What people read of a message."""
+    message, seen, packet = judged.message, judged.seen, judged.seen.packet
+    known = message.source or message.destination
+    way = f"{message.source or '?'} -> {message.destination or '?'}: " if known else ""
+    proof = f" authentication {judged.authentication}" if judged.authentication else ""
+    if judged.carp is not None:
+        carp = judged.carp
+        return (
+            f"{way}CARP vhid {carp.vhid} advbase {carp.advbase} advskew {carp.advskew} "
+            f"interval {carp.interval:g} s counter {carp.counter:#x}{proof}"
+        )
+    if packet is None:
+        return f"{way}{len(message.data)} bytes"
+    if seen.checksum_form is None:
+        fits = "not judged without --source and --destination"
+    else:
+        fits = " and ".join(_forms(seen.checksum_form)).replace("_", "-") or "fits no form"
+    return (
+        f"{way}VRRPv{packet.version} vrid {packet.vrid} priority {packet.priority} interval {packet.interval:g} s "
+        f"addresses {', '.join(map(str, packet.addresses)) or 'none'} "
+        f"checksum 0x{packet.checksum:04x} ({fits}){proof}"
+    )
+
+
+def _show_facts(reader: Reader, judged: Judged, layout: list[Field]) -> None:
+    """What programs read of a message; its layout where it was asked for."""
+    facts, data = _facts(judged), judged.message.data
     if reader.verbose:
-        known["fields"] = [
+        facts["fields"] = [
             {
                 "offset": field.offset,
                 "size": field.size,
@@ -197,42 +240,40 @@ def _show(reader: Reader, judged: Judged) -> None:
             }
             for field in layout
         ]
-    output.event(
+    reader.output.event(
         "message",
-        words,
+        None,
         time=judged.message.time,
-        **known,
+        **facts,
         problems=[_finding(item) for item in judged.problems],
         notes=[_finding(item) for item in judged.notes],
     )
-    for field in layout:
-        for line in field.lines(data):
-            output.line(line)
-    for item in judged.problems:
-        output.line(f"  problem: {item}", style="red")
-    for item in judged.notes:
-        output.line(f"  note: {item}", style="yellow")
 
 
-def _fields(judged: Judged) -> tuple[dict[str, Any], str]:
-    """What programs and people read of a message. Authentication data stays out: it may be a password."""
+def _facts(judged: Judged) -> dict[str, Any]:
     message, seen, packet = judged.message, judged.seen, judged.seen.packet
-    fields: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "source": None if message.source is None else str(message.source),
         "destination": None if message.destination is None else str(message.destination),
         "ttl": message.ttl,
         "length": len(message.data),
         "authentication": judged.authentication or None,
     }
-    known = message.source or message.destination
-    way = f"{message.source or '?'} -> {message.destination or '?'}: " if known else ""
-    proof = f" authentication {judged.authentication}" if judged.authentication else ""
     if judged.carp is not None:
-        return _carp_fields(judged.carp, fields, way, proof)
+        carp = judged.carp
+        return facts | {
+            "carp": True,
+            "vhid": carp.vhid,
+            "advbase": carp.advbase,
+            "advskew": carp.advskew,
+            "demote": carp.demote,
+            "counter": carp.counter,
+            "interval": carp.interval,
+            "checksum": carp.checksum,
+        }
     if packet is None:
-        return fields, f"{way}{len(message.data)} bytes"
-    form = None if seen.checksum_form is None else [str(item.name).lower() for item in seen.checksum_form]
-    fields |= {
+        return facts
+    return facts | {
         "family": int(judged.family),
         "version": packet.version,
         "type": packet.type,
@@ -243,36 +284,15 @@ def _fields(judged: Judged) -> tuple[dict[str, Any], str]:
         "addresses": [str(address) for address in packet.addresses],
         "auth_type": packet.auth_type if isinstance(packet, VRRPv2) else None,
         "checksum": packet.checksum,
-        "checksum_form": form,
+        "checksum_form": None if seen.checksum_form is None else _forms(seen.checksum_form),
         "trailing": len(packet.trailing),
     }
-    if form is None:
-        fits = "not judged without --source and --destination"
-    else:
-        fits = " and ".join(form).replace("_", "-") or "fits no form"
-    words = (
-        f"{way}VRRPv{packet.version} vrid {packet.vrid} priority {packet.priority} interval {packet.interval:g} s "
-        f"addresses {', '.join(fields['addresses']) or 'none'} checksum 0x{packet.checksum:04x} ({fits}){proof}"
-    )
-    return fields, words
 
 
-def _carp_fields(packet: CARP, fields: dict[str, Any], way: str, proof: str) -> tuple[dict[str, Any], str]:
-    fields |= {
-        "carp": True,
-        "vhid": packet.vhid,
-        "advbase": packet.advbase,
-        "advskew": packet.advskew,
-        "demote": packet.demote,
-        "counter": packet.counter,
-        "interval": packet.interval,
-        "checksum": packet.checksum,
-    }
-    words = (
-        f"{way}CARP vhid {packet.vhid} advbase {packet.advbase} advskew {packet.advskew} "
-        f"interval {packet.interval:g} s counter {packet.counter:#x}{proof}"
-    )
-    return fields, words
+@functools.cache
+def _forms(form: ChecksumForm) -> list[str]:
+    """The names of its members; to take a flag apart costs as much as the rest of a line."""
+    return [str(item.name).lower() for item in form]
 
 
 def _finding(finding: Finding) -> dict[str, str]:
