@@ -43,7 +43,12 @@ ROWS = (
     ("lab.catalogue", "lab.machines", "lab.hosts"),
     ("lab.lean",),
     ("lab.simulator",),
-    ("lab.explain", "lab.fuzz", "drivers.aio"),
+    ("lab.story",),
+    ("lab.heard", "lab.wording"),
+    ("lab.causes",),
+    ("lab.tracking",),
+    ("lab.telling",),
+    ("lab.explain", "lab.timeline", "lab.fuzz", "drivers.aio"),
     ("pytest_plugin", "cli", "__main__"),
 )
 UPWARD = {

@@ -20,6 +20,7 @@ COMMANDS = {
     "decode": "Show what is in VRRP messages, and what is wrong with them.",
     "demo": "Show a virtual MAC failing over, in throw-away namespaces.",
     "encode": "Build a VRRP message from its fields, right or wrong.",
+    "explain": "Tell what happened in a capture, and why.",
     "mutate": "Change VRRP messages at random, reproducibly.",
     "run": "Run a virtual router on an interface.",
     "simulate": "Run virtual routers on a simulated LAN.",
