@@ -167,7 +167,7 @@ def active(*configs: RouterConfig, **options: Any) -> Rig:
     rig.node.start(0.0)
     for router in rig.routers:
         if router.state is BACKUP:
-            router.deadline = 10.0
+            router._timer_at = 10.0
     rig.node.step(10.0)
     assert {router.state for router in rig.routers} == {ACTIVE}
     rig.take_log()

@@ -27,8 +27,10 @@ ROWS = (
     ("wire.packets", "wire.parsing", "wire.keys"),
     ("wire.ah",),
     ("wire.authentication", "wire.carp", "wire.announcements"),
-    ("election.config", "election.statistics"),
+    ("election.announcing", "election.statistics"),
+    ("election.config",),
     ("election.events", "election.actions"),
+    ("election.hearing", "election.sending", "election.tracking"),
     ("election.router",),
     ("election.groups", "wire.frames", "backends.base", "transports.base", "namespaces", "wire.linktypes"),
     ("wire.capture_writer",),
@@ -158,7 +160,7 @@ def test_every_module_has_a_row(name: str) -> None:
 
 def test_the_rows_are_walked_and_not_an_empty_folder() -> None:
     assert {"errors", "rules", "wire.packets", "wire.frames", "election.router"} <= set(MODULES)
-    assert ours(TREES["election.router"]) >= {"election.timers", "wire.packets", "errors"}
+    assert ours(TREES["election.router"]) >= {"election.hearing", "wire.packets", "errors"}
     assert "dpkt" in others(TREES["wire.frames"])
 
 

@@ -20,7 +20,7 @@ ALL = (RFC2338, RFC3768, RFC5798, RFC9568_PUBLISHED, RFC9568)
 D, W, I = Verdict.DISCARD, Verdict.WARN, Verdict.IGNORE  # noqa: E741
 
 # What changed between the RFCs: one column for each, in the order of ALL.
-# Not in the table: the TTL, the version, the checksum and the VRID, which all of them check alike.
+# Not in the table: the version, the checksum and the VRID, which all of them check alike.
 DIFFERENCES = {
     "version": (2, 2, 3, 3, 3),
     "rfc": (2338, 3768, 5798, 9568, 9568),
@@ -31,6 +31,11 @@ DIFFERENCES = {
     "heard_by_owner": (I, D, D, D, W),  # 2338 has no check; erratum 8298
     "interval_mismatch": (D, D, I, W, W),  # 9568 7.1: SHOULD log
     "address_mismatch": (D, D, W, W, W),
+    "wrong_ttl": (D, D, D, D, D),
+    "timer_step": (0.0,) * 5,  # no RFC rounds
+    "skew_in_down_interval": (True,) * 5,
+    "skew_per_interval": (False, False, True, True, True),  # 3768 6.1: of a second
+    "reserved_in_interval": (False,) * 5,
     "learns_interval": (False, False, True, True, True),
     "answers_losing_advertisement": (False, False, False, True, True),  # 9568 6.4.3
 }

@@ -30,6 +30,8 @@ from vrrplib.wire.addresses import Family, IPAddress, MacAddress
 from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
 
 MOST_FRAMES_PER_STEP = 1024
+MOST_FRAMES_KEPT = 4
+"""Of one virtual router: two versions, with two priorities."""
 REPORT_SPACING = 10.0
 """Seconds between two notices of the same virtual router and problem (RFC 9568 7.1: logs are rate-limited)."""
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
@@ -65,9 +67,8 @@ class _Member:
 
     router: Router
     backend: NetBackend
-    sent: SendAdvertisement | None = None
-    sent_mac: MacAddress | None = None
-    frame: bytes = b""
+    frames: dict[int, tuple[SendAdvertisement, MacAddress, bytes]] = dataclasses.field(default_factory=dict)
+    """What was sent, by the identity of its action: it comes again while nothing has changed."""
     announcements: dict[tuple[IPAddress, MacAddress], bytes] = dataclasses.field(default_factory=dict)
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
@@ -223,7 +224,8 @@ class Node:
 
     def _encode_ahead(self, member: _Member) -> None:
         """Make what a promotion sends, which would cost it half a millisecond."""
-        self._encode(member, member.router.advertisement)
+        for advertisement in member.router.advertisements:
+            self._encode(member, advertisement)
         mac = member.backend.mac
         member.announcements = {
             (address.ip, mac): announcement_frame(address.ip, mac) for address in member.router.config.addresses
@@ -260,14 +262,21 @@ class Node:
                 assert_never(effect)
 
     def _advertise(self, member: _Member, effect: SendAdvertisement) -> None:
-        self._encode(member, effect)
-        self.transport.send(member.frame)
+        if effect.destination.is_multicast:
+            self.transport.send(self._encode(member, effect))
+        else:
+            self.transport.send_datagram(effect.datagram())  # to a peer, by the kernel's routes
 
-    def _encode(self, member: _Member, effect: SendAdvertisement) -> None:
+    def _encode(self, member: _Member, effect: SendAdvertisement) -> bytes:
         mac = member.backend.advertisement_mac
-        if effect is not member.sent or mac != member.sent_mac:
-            member.frame = advertisement_frame(effect.datagram(), mac)
-            member.sent, member.sent_mac = effect, mac
+        known = member.frames.get(id(effect))
+        if known is not None and known[0] is effect and known[1] == mac:
+            return known[2]
+        frame = advertisement_frame(effect.datagram(), mac)
+        if len(member.frames) >= MOST_FRAMES_KEPT:
+            member.frames.clear()
+        member.frames[id(effect)] = (effect, mac, frame)
+        return frame
 
     def _announce(self, member: _Member, address: IPAddress) -> None:
         mac = member.backend.mac

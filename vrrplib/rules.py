@@ -6,7 +6,9 @@ A rule set is a value: ``dataclasses.replace(RFC9568, name="ours", interval_mism
 from __future__ import annotations
 
 import enum
+import math
 
+from vrrplib.election import timers
 from vrrplib.errors import Problem
 from vrrplib.values import dataclass
 
@@ -49,12 +51,36 @@ class Rules:
     """The peer's address list is not ours (a MAY check). Discard spares priority 255 (RFC 3768 7.1)."""
     learns_interval: bool = False
     """A Backup times the Active router by the interval that it advertises: RFC 5798 6.1, RFC 9568 6.1."""
+    skew_per_interval: bool = False
+    """Skew_Time is a part of the interval, as in version 3; else of a second: RFC 3768 6.1."""
+    wrong_ttl: Verdict = Verdict.DISCARD
+    """A TTL or hop limit other than 255: 7.1. Some routers do not look."""
+    timer_step: float = 0.0
+    """Skew_Time and Active_Down_Interval are cut to multiples of it, in seconds; no RFC rounds."""
+    skew_in_down_interval: bool = True
+    """Active_Down_Interval has its skew: 6.1. Without it Backups of all priorities promote themselves at once."""
+    reserved_in_interval: bool = False
+    """The four reserved bits are read as part of the interval, against RFC 9568 5.2.6."""
     answers_losing_advertisement: bool = False
     """An Active router answers an advertisement that loses with one of its own, at once: RFC 9568 6.4.3."""
     clauses: tuple[tuple[Problem, str], ...] = ()
     """The section behind each kind of problem, where it is not 7.1."""
     errata: tuple[tuple[Problem, int], ...] = ()
     """The verified errata that these rules follow, each by the check that it made or changed."""
+
+    def skew_time(self, priority: int, active_adver_interval: float) -> float:
+        """Skew_Time in seconds: :func:`vrrplib.skew_time`, and what some routers make of it."""
+        skew = timers.skew_time(priority, active_adver_interval, version=3 if self.skew_per_interval else 2)
+        return self._cut(skew)
+
+    def active_down_interval(self, priority: int, active_adver_interval: float) -> float:
+        """Active_Down_Interval in seconds, likewise (Master_Down_Interval in RFC 5798)."""
+        skew = self.skew_time(priority, active_adver_interval) if self.skew_in_down_interval else 0.0
+        return self._cut(3 * active_adver_interval + skew)
+
+    def _cut(self, seconds: float) -> float:
+        step = self.timer_step
+        return math.floor(seconds / step + 1e-6) * step if step else seconds
 
     def section(self, problem: Problem) -> str:
         """The section of this RFC that speaks of ``problem``: ``"RFC 9568 5.2.7"``."""
@@ -113,6 +139,7 @@ RFC5798 = Rules(
     interval_mismatch=Verdict.IGNORE,
     address_mismatch=Verdict.WARN,
     learns_interval=True,
+    skew_per_interval=True,
     clauses=_V3_CLAUSES,
 )
 RFC9568_PUBLISHED = Rules(
@@ -123,6 +150,7 @@ RFC9568_PUBLISHED = Rules(
     interval_mismatch=Verdict.WARN,  # 7.1
     address_mismatch=Verdict.WARN,
     learns_interval=True,
+    skew_per_interval=True,
     answers_losing_advertisement=True,
     clauses=_V3_CLAUSES,
 )
@@ -137,6 +165,7 @@ RFC9568 = Rules(
     interval_mismatch=Verdict.WARN,
     address_mismatch=Verdict.WARN,
     learns_interval=True,
+    skew_per_interval=True,
     answers_losing_advertisement=True,
     clauses=_V3_CLAUSES,
     errata=(

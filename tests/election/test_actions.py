@@ -15,9 +15,11 @@ from vrrplib.election.actions import (
     Discarded,
     Effect,
     HostFailed,
+    Ready,
     Reconfigure,
     Report,
     SendAdvertisement,
+    Stalled,
     StateChanged,
     Warned,
 )
@@ -32,6 +34,8 @@ REPORTS = [
     StateChanged(State.BACKUP, State.ACTIVE, Reason.NO_RESPONSE),
     Discarded(Problem.TTL, SOURCE),
     Warned(Problem.INTERVAL, SOURCE),
+    Stalled(1.5),
+    Ready(),
     HostFailed("activate", "no such device", 19),
 ]
 

@@ -10,12 +10,14 @@ from vrrplib.election.events import (
     AdvertisementReceived,
     ConfigChanged,
     Event,
+    GroupHeld,
+    GroupMoved,
     PriorityChanged,
     Shutdown,
     Startup,
     TimerExpired,
 )
-from vrrplib.election.states import Reason
+from vrrplib.election.states import Reason, State
 from vrrplib.wire.addresses import to_address
 from vrrplib.wire.packets import VRRPv3
 
@@ -26,6 +28,8 @@ EVENTS = [
     PriorityChanged(5),
     AdvertisementReceived(VRRPv3(vrid=1), to_address("192.0.2.3")),
     ConfigChanged(config()),
+    GroupMoved(State.ACTIVE),
+    GroupHeld(True),
 ]
 
 

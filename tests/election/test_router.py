@@ -33,13 +33,18 @@ from vrrplib.election.actions import (
     Discarded,
     Reconfigure,
     SendAdvertisement,
+    Stalled,
     StateChanged,
     Warned,
 )
+from vrrplib.election.announcing import AnnouncementPolicy
+from vrrplib.election.config import RouterConfig
 from vrrplib.election.events import (
     AdvertisementReceived,
     ConfigChanged,
     Event,
+    GroupHeld,
+    GroupMoved,
     PriorityChanged,
     Shutdown,
     Startup,
@@ -48,12 +53,12 @@ from vrrplib.election.events import (
 from vrrplib.election.router import ANSWER_SPACING, Router
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import ConfigError, Problem
-from vrrplib.rules import RFC2338, RFC3768, RFC5798, RFC9568, RFC9568_PUBLISHED, Rules
+from vrrplib.rules import RFC2338, RFC3768, RFC5798, RFC9568, RFC9568_PUBLISHED, Rules, Verdict
 from vrrplib.wire.addresses import to_address, to_interface
 from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import parse
-from vrrplib.wire.packets import VRRPv2, VRRPv3
+from vrrplib.wire.packets import VRRPv2, VRRPv3, inspect
 
 # -- the transition matrix --
 #
@@ -92,6 +97,10 @@ EVENTS: dict[str, Event | Datagram] = {
     "higher, lower address": received(101, LOWER_ADDRESS),
     "wrong ttl": received(101, ttl=254),
     "other vrid": received(101, vrid=2),
+    "group active": GroupMoved(State.ACTIVE),
+    "group backup": GroupMoved(State.BACKUP),
+    "group holds": GroupHeld(True),
+    "group lets go": GroupHeld(False),
 }
 SOURCE = to_address(HIGHER_ADDRESS)
 BAD_TTL, BAD_VRID = Discarded(Problem.TTL, SOURCE), Discarded(Problem.VRID, SOURCE)
@@ -127,6 +136,10 @@ IN_BACKUP: dict[str, Cell] = {
     "higher, lower address": ((), BACKUP, NOW + DOWN),
     "wrong ttl": ((BAD_TTL,), BACKUP, DOWN),
     "other vrid": ((BAD_VRID,), BACKUP, DOWN),
+    "group active": (promotion(OURS, Reason.GROUP), ACTIVE, NOW + 1),
+    "group backup": ((), BACKUP, DOWN),
+    "group holds": ((), BACKUP, DOWN),
+    "group lets go": ((), BACKUP, DOWN),
 }
 RESIGNED_AT = 0.25
 AFTER_RESIGNATION: dict[str, Cell] = {
@@ -140,6 +153,7 @@ AFTER_RESIGNATION: dict[str, Cell] = {
     "lower": ((), BACKUP, RESIGNED_AT + SKEW),
     "wrong ttl": ((BAD_TTL,), BACKUP, RESIGNED_AT + SKEW),
     "other vrid": ((BAD_VRID,), BACKUP, RESIGNED_AT + SKEW),
+    **dict.fromkeys(("group backup", "group holds", "group lets go"), ((), BACKUP, RESIGNED_AT + SKEW)),
 }
 WITHOUT_PREEMPTION: dict[str, Cell] = {**IN_BACKUP, "lower": ((), BACKUP, NOW + DOWN)}
 IN_ACTIVE: dict[str, Cell] = {
@@ -164,6 +178,12 @@ IN_ACTIVE: dict[str, Cell] = {
     "higher, lower address": (YIELDING, BACKUP, NOW + DOWN),
     "wrong ttl": ((BAD_TTL,), ACTIVE, 1.0),
     "other vrid": ((BAD_VRID,), ACTIVE, 1.0),
+    **dict.fromkeys(("group active", "group holds", "group lets go"), ((), ACTIVE, 1.0)),
+    "group backup": (
+        (advertisement(OURS, 0), Deactivate(), StateChanged(ACTIVE, BACKUP, Reason.GROUP)),
+        BACKUP,
+        NOW + DOWN,
+    ),
 }
 SILENT_WHEN_WINNING = dict.fromkeys(("lower", "equal, lower address"), ((), ACTIVE, 1.0))
 MATRIX: dict[str, dict[str, Cell]] = {
@@ -245,7 +265,7 @@ def test_the_checksum_has_the_configured_form(form: ChecksumForm) -> None:
     play.does(advertisement(play.config, form=form), state=ACTIVE, deadline=1100)
 
 
-def test_a_form_that_follows_is_the_last_one_heard() -> None:
+def test_a_form_that_follows_is_the_one_heard() -> None:
     play = active(send_checksum=None).fires(1000)
     play.does(advertisement(play.config), state=ACTIVE, deadline=1100)
     only = ChecksumForm.MESSAGE_ONLY
@@ -254,8 +274,14 @@ def test_a_form_that_follows_is_the_last_one_heard() -> None:
     # a message that is discarded teaches nothing
     play.hears(1060, 50, vrid=2)
     play.fires(1100).does(advertisement(play.config, form=only), state=ACTIVE, deadline=1200)
+    # both are heard: ours does not flap
     play.hears(1150, 50)
-    play.does(advertisement(play.config), state=ACTIVE, deadline=1200)
+    play.does(advertisement(play.config, form=only), state=ACTIVE, deadline=1200)
+    # ten intervals after it was heard last, the other one is followed
+    for second in range(12, 21):
+        play.fires(100 * second)
+    play.hears(2055, 50)
+    play.does(advertisement(play.config), state=ACTIVE, deadline=2100)
 
 
 def test_a_form_that_is_not_accepted_is_discarded() -> None:
@@ -276,7 +302,9 @@ def test_after_a_pause_one_advertisement_is_sent_and_the_cadence_kept(late: floa
     router = active().router
     assert router.deadline == pytest.approx(10.0)
     now = router.deadline + late
-    assert router.handle(TimerExpired(), now) == (ADV,)
+    # late by more than an interval, it says so: RFC 9568 has no word for it
+    told = () if late <= 1.0 else (Stalled(pytest.approx(late)),)
+    assert router.handle(TimerExpired(), now) == (*told, ADV)
     assert router.deadline is not None
     assert now < router.deadline <= now + 1.0 + 1e-6
     assert (router.deadline - 10.0) % 1.0 == pytest.approx(0.0, abs=1e-6) or (
@@ -293,8 +321,9 @@ def test_the_next_deadline_is_after_now_even_where_floats_round_down(
 ) -> None:
     # found by search: so many intervals after the deadline that their number is rounded to one less
     router = active(advertisement_interval=interval).router
-    router.deadline = deadline
-    assert len(router.handle(TimerExpired(), now)) == 1
+    router._timer_at = deadline
+    assert [type(action) for action in router.handle(TimerExpired(), now)] == [Stalled, SendAdvertisement]
+    assert router.deadline is not None
     assert router.deadline > now
     assert router.handle(TimerExpired(), now) == ()
 
@@ -314,7 +343,8 @@ def test_a_backup_that_was_paused_stays_backup_when_it_hears_before_it_looks_at_
 
 def test_the_timer_of_a_late_promotion_counts_from_now() -> None:
     play = backup()
-    assert play.router.handle(TimerExpired(), 10.0) == promotion(play.config, Reason.NO_RESPONSE)
+    late = Stalled(pytest.approx(10.0 - 3.609375))
+    assert play.router.handle(TimerExpired(), 10.0) == (late, *promotion(play.config, Reason.NO_RESPONSE))
     assert play.router.deadline == 11.0
 
 
@@ -636,3 +666,247 @@ def test_whatever_parses_can_be_received(data: bytes) -> None:
     if datagram is not None:
         assert all(isinstance(action, Discarded | Warned) for action in router.receive(datagram, 0.1))
     assert router.state is BACKUP
+
+
+# -- delays --
+
+
+def test_a_lower_active_is_let_be_for_the_preempt_delay_and_then_replaced_at_once() -> None:
+    # RFC 8347, hold-time: from when it is first heard
+    play = backup(preempt_delay=5.0).hears(100, 50)
+    play.does(state=BACKUP, deadline=100 + 360.9375)  # it is followed meanwhile: if it dies, we need not wait
+    for second in range(2, 6):
+        play.hears(100 * second, 50).does(state=BACKUP, deadline=min(600, 100 * second + 360.9375))
+    play.fires(600).does(*promotion(play.config, Reason.PREEMPTED), state=ACTIVE, deadline=700)
+
+
+def test_a_lower_active_that_falls_silent_is_replaced_before_the_delay_is_over() -> None:
+    play = backup(preempt_delay=50.0).hears(100, 50, interval=2.0)
+    play.does(Warned(Problem.INTERVAL, SOURCE), state=BACKUP, deadline=100 + 721.875)  # its interval is learned
+    play.fires(821.875).does(*promotion(play.config, Reason.NO_RESPONSE), state=ACTIVE, deadline=921.875)
+
+
+def test_somebody_better_cancels_the_preempt_delay() -> None:
+    play = backup(preempt_delay=5.0).hears(100, 50).hears(200, 150).hears(300, 150).hears(400, 150)
+    play.hears(500, 150).does(state=BACKUP, deadline=860.9375)
+    play.hears(600, 50).hears(700, 50).does(state=BACKUP, deadline=1060.9375)  # it begins anew
+    play.hears(800, 50).hears(900, 50).hears(1000, 50).hears(1090, 50)
+    play.fires(1100).does(*promotion(play.config, Reason.PREEMPTED), state=ACTIVE, deadline=1200)
+
+
+def test_a_resignation_cancels_the_preempt_delay_too() -> None:
+    play = backup(preempt_delay=5.0).hears(100, 50).hears(200, 0)
+    play.fires(260.9375).does(*promotion(play.config, Reason.PRIORITY), state=ACTIVE, deadline=360.9375)
+
+
+def test_a_priority_that_sinks_below_the_active_ones_cancels_the_preempt_delay() -> None:
+    play = backup(preempt_delay=1.0).hears(100, 50).at(150, PriorityChanged(50))
+    play.is_due(100 + 380.46875)
+    play = backup(preempt_delay=1.0).hears(100, 50).at(150, PriorityChanged(51))
+    play.is_due(200)
+
+
+def test_without_preemption_there_is_no_preempt_delay() -> None:
+    backup(preempt=False, preempt_delay=1.0).hears(100, 50).does(state=BACKUP, deadline=460.9375)
+
+
+def test_nothing_is_promoted_before_the_start_up_delay_is_over() -> None:
+    play = backup(startup_delay=10.0)
+    play.does(CHANGED_TO_BACKUP, state=BACKUP, deadline=1360.9375)
+    play.hears(100, 200).does(state=BACKUP, deadline=1000)
+    play.hears(200, 0).does(state=BACKUP, deadline=1000)
+    play.hears(900, 200).does(state=BACKUP, deadline=1260.9375)
+
+
+def test_an_owner_waits_for_the_start_up_delay() -> None:
+    play = Play(priority=255, startup_delay=2.0).at(0, Startup())
+    play.does(CHANGED_TO_BACKUP, state=BACKUP, deadline=200)
+    play.fires(200).does(*promotion(play.config, Reason.PRIORITY), state=ACTIVE, deadline=300)
+
+
+def test_a_start_up_delay_holds_a_preempt_delay_back() -> None:
+    backup(startup_delay=10.0, preempt_delay=1.0).hears(100, 50).hears(990, 50).is_due(1000)
+
+
+# -- a process that stood still --
+
+
+def test_a_backup_that_stood_still_says_so_and_acts() -> None:
+    play = backup()
+    play.actions = play.router.handle(TimerExpired(), 4.7)
+    late = Stalled(pytest.approx(4.7 - 3.609375))
+    play.does(late, *promotion(play.config, Reason.NO_RESPONSE), state=ACTIVE, deadline=570)
+    play = backup()  # late by no more than the learned interval
+    play.actions = play.router.handle(TimerExpired(), 4.6)
+    play.does(*promotion(play.config, Reason.NO_RESPONSE), state=ACTIVE, deadline=560)
+
+
+def test_a_backup_that_stood_still_may_listen_first() -> None:
+    play = backup(listen_after_stall=True)
+    play.actions = play.router.handle(TimerExpired(), 10.0)
+    play.does(Stalled(pytest.approx(10.0 - 3.609375)), state=BACKUP, deadline=1060.9375)
+    play.hears(1010, 200).does(state=BACKUP, deadline=1370.9375)  # the Active router was there all the while
+
+
+def test_it_listens_once_however_often_it_stalls() -> None:
+    play = backup(listen_after_stall=True)
+    play.router.handle(TimerExpired(), 10.0)
+    actions = play.router.handle(TimerExpired(), 20.0)
+    assert [type(action) for action in actions[:2]] == [Stalled, Activate]
+    assert play.router.state is ACTIVE
+
+
+# -- announcements --
+
+
+def announced(play: Play) -> list[str]:
+    return [str(action.address) for action in play.actions if isinstance(action, Announce)]
+
+
+def test_a_policy_announces_again_later() -> None:
+    play = active(announcements=AnnouncementPolicy(at=(0.0, 0.0, 2.5)))
+    assert announced(play) == ["192.0.2.100", "192.0.2.101"] * 2
+    assert announced(play.fires(1000)) == announced(play.fires(1100)) == []
+    assert announced(play.fires(1150)) == ["192.0.2.100", "192.0.2.101"]
+    play.does(*(Announce(address) for address in play.config.ips), state=ACTIVE, deadline=1200)
+    play.fires(1200).does(advertisement(play.config), state=ACTIVE, deadline=1300)
+
+
+def test_a_policy_paces_its_announcements() -> None:
+    play = active(announcements=AnnouncementPolicy(spacing=0.3))
+    assert announced(play) == ["192.0.2.100"]
+    assert announced(play.fires(930)) == ["192.0.2.101"]
+    play.fires(1000).is_due(1100)
+
+
+def test_a_policy_refreshes_while_active() -> None:
+    play = active(announcements=AnnouncementPolicy(refresh=2.5))
+    play.fires(1000).fires(1100)
+    assert announced(play.fires(1150)) == ["192.0.2.100", "192.0.2.101"]
+    play.hears(1160, 200).does(*YIELDING, state=BACKUP, deadline=1520.9375)
+    play.hears(1400, 200).is_due(1760.9375)  # a Backup announces nothing
+
+
+def test_a_policy_announces_after_a_rival_that_loses() -> None:
+    play = active(announcements=AnnouncementPolicy(after_losing=(0.0, 0.2)))
+    play.hears(950, 50)
+    assert play.actions[0] == advertisement(play.config)
+    assert announced(play) == ["192.0.2.100", "192.0.2.101"]
+    assert announced(play.fires(970)) == ["192.0.2.100", "192.0.2.101"]
+    assert announced(play.hears(971, 50)) == ["192.0.2.100", "192.0.2.101"]
+    assert announced(play.hears(972, 50)) == []  # answers are bounded
+
+
+def test_addresses_that_are_gone_are_not_announced_later() -> None:
+    play = active(announcements=AnnouncementPolicy(at=(0.0, 5.0)))
+    fewer = dataclasses.replace(play.config, addresses=play.config.addresses[:1])
+    play.at(950, ConfigChanged(fewer))
+    for second in range(5):
+        assert announced(play.fires(1050 + 100 * second)) == []
+
+
+# -- unicast peers --
+
+PEERS = {"peers": ["192.0.2.3", "192.0.2.4"]}
+
+
+def from_peer(of: RouterConfig, priority: int, source: str = "192.0.2.3", ttl: int = 255) -> Datagram:
+    destination = of.primary_address
+    packet = VRRPv3(vrid=of.vrid, priority=priority, addresses=of.ips)
+    return Datagram(packet.encode(source, destination), source, destination, ttl)
+
+
+def test_each_peer_gets_an_advertisement_of_its_own_checksum() -> None:
+    play = active(**PEERS).fires(1000)
+    sent = [action for action in play.actions if isinstance(action, SendAdvertisement)]
+    assert [str(action.destination) for action in sent] == PEERS["peers"]
+    for action in sent:
+        payload = action.datagram().payload
+        assert inspect(payload, source=action.source, destination=action.destination).valid
+    assert sent[0].datagram().payload[6:8] != sent[1].datagram().payload[6:8]  # the destination is summed
+    assert play.router.statistics.advertisement_sent == 4  # with those of the promotion
+
+
+@pytest.mark.parametrize(
+    ("source", "ttl", "least", "problem"),
+    [
+        ("192.0.2.3", 255, 255, None),
+        ("192.0.2.3", 254, 255, Problem.TTL),
+        ("192.0.2.3", 250, 250, None),
+        ("192.0.2.3", 249, 250, Problem.TTL),
+        ("192.0.2.5", 255, 0, Problem.SOURCE),
+    ],
+)
+def test_only_peers_are_heard_and_from_not_too_far(
+    source: str, ttl: int, least: int, problem: Problem | None
+) -> None:
+    play = backup(**PEERS, least_peer_ttl=least)
+    play.actions = play.router.receive(from_peer(play.config, 200, source, ttl), 1.0)
+    if problem is None:
+        play.does(state=BACKUP, deadline=460.9375)
+    else:
+        play.does(Discarded(problem, to_address(source)), state=BACKUP, deadline=360.9375)
+
+
+# -- version 2 beside version 3: RFC 9568 8.4 --
+
+
+def from_v2(of: RouterConfig, priority: int, seconds: int, source: str = HIGHER_ADDRESS) -> Datagram:
+    packet = VRRPv2(vrid=of.vrid, priority=priority, addresses=of.ips, advertisement_interval=seconds)
+    return Datagram(packet.encode(), source, "224.0.0.18", 255)
+
+
+def test_both_versions_are_sent_at_the_configured_rate() -> None:
+    play = active(also=RFC3768, advertisement_interval=0.5).fires(950)
+    three, two = (action.packet for action in play.actions if isinstance(action, SendAdvertisement))
+    assert isinstance(three, VRRPv3)
+    assert three.max_advertise_interval == 50
+    assert isinstance(two, VRRPv2)
+    assert two.advertisement_interval == 1  # the least that it can say; 8.4.1 leaves it open
+    assert (two.vrid, two.priority, two.addresses) == (three.vrid, three.priority, three.addresses)
+
+
+def test_t67_the_seconds_of_version_2_are_learned_as_centiseconds() -> None:
+    play = backup(also=RFC3768)
+    play.actions = play.router.receive(from_v2(play.config, 200, 2), 1.0)
+    play.does(state=BACKUP, deadline=100 + 721.875)  # skew 121.875
+    assert play.router.skew_time == pytest.approx(1.21875)
+
+
+def test_version_2_of_a_sender_that_says_version_3_too_is_ignored_while_it_does() -> None:
+    play = backup(also=RFC3768).hears(0, 200)
+    play.actions = play.router.receive(from_v2(play.config, 200, 2), 0.0)
+    play.does(state=BACKUP, deadline=360.9375)
+    play.actions = play.router.receive(from_v2(play.config, 200, 2, LOWER_ADDRESS), 1.0)  # somebody else
+    play.does(state=BACKUP, deadline=100 + 721.875)
+    play.actions = play.router.receive(from_v2(play.config, 200, 1), 5.1)  # version 3 was lost since
+    play.does(state=BACKUP, deadline=510 + 360.9375)
+
+
+def test_without_also_version_2_is_discarded() -> None:
+    play = backup()
+    play.actions = play.router.receive(from_v2(play.config, 200, 2), 1.0)
+    play.does(Discarded(Problem.VERSION, SOURCE), state=BACKUP, deadline=360.9375)
+
+
+# -- what neighbours make of the rules --
+
+
+def test_reserved_bits_leak_into_the_interval_only_where_the_rules_say_so() -> None:
+    leaking = dataclasses.replace(RFC5798, name="leaking", reserved_in_interval=True)
+    assert backup().hears(0, 200, reserved=15).router.active_adver_interval == 1.0
+    assert backup(rules=leaking).hears(0, 200, reserved=15).router.active_adver_interval == 615.4
+
+
+def test_timers_are_cut_to_steps_only_where_the_rules_say_so() -> None:
+    cut = dataclasses.replace(RFC5798, name="cut", timer_step=0.01)
+    play = backup(rules=cut)
+    assert play.router.skew_time == pytest.approx(0.60)
+    play.is_due(360)
+    flat = dataclasses.replace(RFC5798, name="flat", skew_in_down_interval=False)
+    backup(rules=flat).is_due(300)
+
+
+def test_a_wrong_ttl_is_heard_only_where_the_rules_say_so() -> None:
+    deaf = dataclasses.replace(RFC5798, name="no look", wrong_ttl=Verdict.IGNORE)
+    backup(rules=deaf).hears(10, 200, ttl=1).does(state=BACKUP, deadline=370.9375)

@@ -18,6 +18,8 @@ TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from vrrplib.wire.authentication import Scheme
+
 
 @dataclass(frozen=True, slots=True)
 class Activate:
@@ -38,15 +40,31 @@ class Reconfigure:
 
 @dataclass(frozen=True, slots=True)
 class SendAdvertisement:
-    """Send ``packet``. The same object comes again while nothing has changed, so its frame can be kept."""
+    """Send ``packet``. The same object comes again while nothing has changed, so its frame can be kept.
+
+    ``scheme`` and ``sequence`` sign it: :func:`vrrplib.sign`.
+    """
 
     packet: Packet
     source: IPAddress
     destination: IPAddress
     form: ChecksumForm
+    scheme: Scheme | None = None
+    sequence: int = 0
 
     def datagram(self) -> Datagram:
-        """The message encoded, with TTL 255 (RFC 9568 5.1.1.3)."""
+        """The message encoded, with TTL 255 (RFC 9568 5.1.1.3), and signed."""
+        if self.scheme is not None:
+            from vrrplib.wire.authentication import sign  # noqa: PLC0415  # hashlib is slow to load
+
+            return sign(
+                self.scheme,
+                self.packet,
+                self.source,
+                self.destination,
+                sequence=self.sequence,
+                form=self.form,
+            )
         payload = self.packet.encode(self.source, self.destination, form=self.form)
         return Datagram(payload, self.source, self.destination, ADVERTISEMENT_TTL)
 
@@ -89,6 +107,18 @@ class Warned(Report):
 
     reason: Problem
     source: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled(Report):
+    """A timer was ``late`` seconds late, more than an interval: the process or the machine stood still."""
+
+    late: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Report):
+    """A Backup that its sync group holds has heard nobody better for Active_Down_Interval."""
 
 
 @dataclass(frozen=True, slots=True)

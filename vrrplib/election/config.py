@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+from vrrplib.election.announcing import ONCE, AnnouncementPolicy
 from vrrplib.errors import ConfigError, require_int
 from vrrplib.rules import RFC9568, Rules
 from vrrplib.values import dataclass
 from vrrplib.wire.addresses import (
+    ADVERTISEMENT_TTL,
     AddressLike,
     Family,
     InterfaceLike,
+    IPAddress,
     IPInterface,
     MacAddress,
     to_address,
@@ -24,6 +27,9 @@ TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
     from typing import Any, Self
 
+    from vrrplib.wire.authentication import Scheme
+
+_LONGEST_DELAY = 86400.0
 MOST_ADDRESSES = 255  # the count has eight bits: RFC 3768 5.3.5, RFC 9568 5.2.5
 _INTERVAL_UNITS = {
     2: (1.0, 255, "whole seconds from 1 to 255"),
@@ -42,7 +48,18 @@ class RouterConfig:
 
     ``accept_mode`` defaults to True, as in every Linux daemon (RFC 9568 6.1: False), and ``send_checksum`` to the
     pseudo-header, which is what keepalived and FRR send and demand (RFC 9568 5.2.8: the message alone);
-    :meth:`strict` has the RFC's own. ``send_checksum`` None follows the form heard last in a valid advertisement.
+    :meth:`strict` has the RFC's own. ``send_checksum`` None follows the form that is heard in valid advertisements.
+
+    ``preempt_delay`` is how many seconds an Active router of lower priority is let be after it was first heard (RFC
+    8347 hold-time); ``startup_delay`` how many seconds after Startup nothing is promoted, whoever is silent. With
+    ``listen_after_stall`` a Backup whose timer fires late by more than an interval, because the process or the
+    machine stood still, listens for one Skew_Time before it acts.
+
+    ``authentication`` is a scheme of :mod:`vrrplib.wire.authentication`: what is sent is signed, and what is not
+    signed with the same key is discarded. ``peers`` are unicast addresses to send to instead of the group, and then
+    only they are heard, with a TTL of at least ``least_peer_ttl``. ``also`` is a rule set of version 2 to speak
+    beside version 3 during a migration (RFC 9568 8.4). ``announcements`` says when the LAN is told where the
+    addresses are.
     """
 
     vrid: int
@@ -55,6 +72,14 @@ class RouterConfig:
     rules: Rules = RFC9568
     send_checksum: ChecksumForm | None = ChecksumForm.PSEUDO_HEADER
     accept_checksum: ChecksumForm = ChecksumForm.EITHER
+    preempt_delay: float = 0.0
+    startup_delay: float = 0.0
+    listen_after_stall: bool = False
+    authentication: Scheme | None = None
+    peers: tuple[IPAddress, ...] = ()
+    least_peer_ttl: int = ADVERTISEMENT_TTL
+    also: Rules | None = None
+    announcements: AnnouncementPolicy = ONCE
 
     if TYPE_CHECKING:  # the constructor takes more than the fields hold
 
@@ -71,6 +96,14 @@ class RouterConfig:
             rules: Rules = RFC9568,
             send_checksum: ChecksumForm | None = ChecksumForm.PSEUDO_HEADER,
             accept_checksum: ChecksumForm = ChecksumForm.EITHER,
+            preempt_delay: float = 0.0,
+            startup_delay: float = 0.0,
+            listen_after_stall: bool = False,
+            authentication: Scheme | None = None,
+            peers: Iterable[AddressLike] = (),
+            least_peer_ttl: int = ADVERTISEMENT_TTL,
+            also: Rules | None = None,
+            announcements: AnnouncementPolicy = ONCE,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -84,6 +117,12 @@ class RouterConfig:
             raise ConfigError(f"send_checksum must be one ChecksumForm or None, not {self.send_checksum!r}")
         if not self.accept_checksum:
             raise ConfigError(f"accept_checksum must name at least one ChecksumForm, not {self.accept_checksum!r}")
+        for name in ("preempt_delay", "startup_delay"):
+            delay = getattr(self, name)
+            if not isinstance(delay, int | float) or isinstance(delay, bool) or not 0 <= delay <= _LONGEST_DELAY:
+                raise ConfigError(f"{name} must be 0-{_LONGEST_DELAY:g} seconds, not {delay!r}")
+        self._check_peers()
+        self._check_versions()
 
     @classmethod
     def strict(cls, **fields: Any) -> Self:
@@ -104,6 +143,26 @@ class RouterConfig:
     def family(self) -> Family:
         """The family of all the addresses."""
         return Family(self.addresses[0].version)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The versions that are sent and heard: one, or 3 and 2 (RFC 9568 8.4)."""
+        return (self.version,) if self.also is None else (self.version, self.also.version)
+
+    @property
+    def ips(self) -> tuple[IPAddress, ...]:
+        """The virtual addresses without their prefix lengths."""
+        return tuple([address.ip for address in self.addresses])
+
+    @property
+    def auth_type(self) -> int:
+        """What the Authentication Type of VRRPv2 must be: RFC 2338 5.3.6."""
+        return 0 if self.authentication is None else self.authentication.auth_type
+
+    @property
+    def numbers_messages(self) -> bool:
+        """Whether each message is signed with a number of its own."""
+        return self.authentication is not None and self.authentication.numbered
 
     @property
     def virtual_mac(self) -> MacAddress:
@@ -156,6 +215,31 @@ class RouterConfig:
         ip = address.ip
         if ip.is_multicast or ip.is_unspecified or ip.is_loopback or ip == IPv4Address("255.255.255.255"):
             raise ConfigError(f"addresses must be unicast addresses, not {ip}")
+
+    def _check_peers(self) -> None:
+        if isinstance(self.peers, str) or not isinstance(self.peers, Iterable):
+            raise ConfigError(f"peers must be a list of addresses, not {self.peers!r}")
+        peers = tuple(to_address(peer, "peers") for peer in self.peers)
+        for peer in peers:
+            if peer.version != self.family or peer.is_multicast or peer.is_unspecified:
+                raise ConfigError(f"peers must be unicast IPv{self.family} addresses, not {peer}")
+            if peer == self.primary_address:
+                raise ConfigError(f"peers must be other routers, and {peer} is our own address")
+        if len(set(peers)) != len(peers):
+            raise ConfigError(f"peers must differ, not {', '.join(map(str, peers))}")
+        object.__setattr__(self, "peers", peers)
+        require_int("least_peer_ttl", self.least_peer_ttl, 0, 255)
+
+    def _check_versions(self) -> None:
+        if self.also is not None and (self.also.version != 2 or self.version != 3 or self.family is Family.IPV6):
+            # RFC 9568 8.4: version 2 beside version 3, and there is none over IPv6
+            raise ConfigError(
+                f"also must be rules of version 2 beside version 3 over IPv4, not {self.also.name} beside "
+                f"{self.rules.name} over IPv{self.family}"
+            )
+        if self.auth_type != 0 and self.version != 2:
+            name = type(self.authentication).__name__
+            raise ConfigError(f"authentication must be None or an HMACTrailer in version 3, not a {name}")
 
     def _check_interval(self) -> None:
         unit, most, allowed = _INTERVAL_UNITS[self.version]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vrrplib.election.config import RouterConfig
-from vrrplib.election.states import Reason
+from vrrplib.election.states import Reason, State
 from vrrplib.values import dataclass
 from vrrplib.wire.addresses import IPAddress
 from vrrplib.wire.checksum import ChecksumForm
@@ -55,4 +55,27 @@ class ConfigChanged:
     config: RouterConfig
 
 
-Event: TypeAlias = Startup | Shutdown | TimerExpired | PriorityChanged | AdvertisementReceived | ConfigChanged
+@dataclass(frozen=True, slots=True)
+class GroupMoved:
+    """The sync group is now Active, or no longer: a Backup promotes itself at once, an Active router resigns."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class GroupHeld:
+    """While ``held``, a Backup does not promote itself: when it would, it reports Ready. Let go, it does."""
+
+    held: bool
+
+
+Event: TypeAlias = (
+    Startup
+    | Shutdown
+    | TimerExpired
+    | PriorityChanged
+    | AdvertisementReceived
+    | ConfigChanged
+    | GroupMoved
+    | GroupHeld
+)

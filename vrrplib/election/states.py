@@ -24,3 +24,5 @@ class Reason(enum.StrEnum):
     SHUTDOWN = "shutdown"
     HIGHER_PRIORITY = "higher-priority"  # we yielded
     HOST = "host"  # the host could not do what being Active asks for
+    TRACKING = "tracking"  # a condition without which it must not run is bad
+    GROUP = "group"  # its sync group moved it

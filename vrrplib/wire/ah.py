@@ -8,6 +8,7 @@ import functools
 import hashlib
 import hmac
 import struct
+from typing import ClassVar
 
 from vrrplib.errors import Finding, Problem, require_int
 from vrrplib.wire.addresses import AH_PROTOCOL, PROTOCOL, IPAddress
@@ -41,6 +42,13 @@ class AuthenticationHeader:
     ``key`` is keepalived's password of 1-8 bytes, or the 16 bytes of RFC 2403 3. ``spi`` None is what keepalived
     sends: the sender's address.
     """
+
+    auth_type: ClassVar[int] = 2
+    """The Authentication Type of VRRPv2 (RFC 2338 5.3.6), 0 for a scheme that it knows nothing of."""
+    numbered: ClassVar[bool] = True
+    """Whether each message has a number of its own, so that none is like another."""
+    trails: ClassVar[bool] = False
+    """Whether there are bytes after the message."""
 
     key: Key
     style: AHStyle = AHStyle.KEEPALIVED

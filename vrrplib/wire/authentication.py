@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import struct
 from ipaddress import IPv4Address
-from typing import Never, TypeAlias
+from typing import ClassVar, Never, TypeAlias
 
 from vrrplib.errors import ConfigError, Finding, Problem, require_int
 from vrrplib.wire.addresses import ADVERTISEMENT_TTL, AddressLike, Family, IPAddress, to_address
@@ -36,6 +36,10 @@ _DRAFT = "draft-cassen-vrrp-auth-hmac"
 class SimpleText:
     """RFC 2338 5.3.6, type 1: up to eight characters in clear, in VRRPv2. Keeps out mistakes, not people."""
 
+    auth_type: ClassVar[int] = 1
+    numbered: ClassVar[bool] = False
+    trails: ClassVar[bool] = False
+
     key: Key
 
     def __init__(self, key: KeyLike) -> None:
@@ -51,6 +55,10 @@ class CiscoMD5:
     The digest (that of RFC 1828) covers the key and the first 20 bytes of the message: with one address all of it,
     with more the first three, and there is nothing against a replay.
     """
+
+    auth_type: ClassVar[int] = 254
+    numbered: ClassVar[bool] = False
+    trails: ClassVar[bool] = True
 
     key: Key
     key_id: int = 0
@@ -70,6 +78,10 @@ class HMACTrailer:
     ``window`` is how many seconds the sender's clock may be away from the ``time`` that :func:`verify` is given;
     None leaves its clock unjudged.
     """
+
+    auth_type: ClassVar[int] = 0
+    numbered: ClassVar[bool] = True
+    trails: ClassVar[bool] = True
 
     key: Key
     key_id: int = 1

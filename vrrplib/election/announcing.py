@@ -1,0 +1,111 @@
+"""When an Active router tells the LAN where its addresses are, as data: :class:`AnnouncementPolicy`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vrrplib.errors import ConfigError
+from vrrplib.values import dataclass
+from vrrplib.wire.addresses import IPAddress
+
+_MOST = 100
+_LONGEST = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncementPolicy:
+    """How often, and when, each virtual address is announced by gratuitous ARP or unsolicited NA. Times in seconds.
+
+    ``at``: once at each of these times after the promotion; RFC 9568 6.4.2 asks for one, at once.
+    ``after_losing``: likewise after an advertisement that loses against ours: its sender may have told the LAN
+    otherwise. ``refresh``: again each so many seconds; None: never. ``spacing``: at least so long between two
+    announcements of a series, for neighbours that drop what comes too fast. ConfigError for what is no time, or
+    for more than a hundred of them.
+    """
+
+    at: tuple[float, ...] = (0.0,)
+    after_losing: tuple[float, ...] = ()
+    refresh: float | None = None
+    spacing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("at", "after_losing"):
+            times = getattr(self, name)
+            if isinstance(times, str) or not isinstance(times, Iterable):
+                raise ConfigError(f"{name} must be a list of seconds, not {times!r}")
+            held = tuple(times)
+            if len(held) > _MOST:
+                raise ConfigError(f"{name} must have at most {_MOST} times, not {len(held)}")
+            for time in held:
+                _require_seconds(name, time, 0.0)
+            object.__setattr__(self, name, tuple(sorted(held)))
+        _require_seconds("spacing", self.spacing, 0.0)
+        if self.refresh is not None:
+            _require_seconds("refresh", self.refresh, 0.01)
+
+    def series(
+        self, times: Iterable[float], addresses: Iterable[IPAddress], now: float
+    ) -> list[tuple[float, IPAddress]]:
+        """(when, address) for each announcement of ``times`` after ``now``, in the order in which they are due."""
+        due, series, held = now, [], tuple(addresses)
+        for time in times:
+            due = max(due, now + time)
+            for address in held:
+                series.append((due, address))
+                due += self.spacing
+        return series
+
+
+def _require_seconds(name: str, value: object, least: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= _LONGEST:
+        raise ConfigError(f"{name} must be {least:g}-{_LONGEST:g} seconds, not {value!r}")
+
+
+class Announcements:
+    """What one Active router still has to announce, by its policy. ``next_at`` is when the next is due, or None."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[float, IPAddress]] = []
+        self._refresh_at: float | None = None
+
+    @property
+    def next_at(self) -> float | None:
+        """When :meth:`take` has something."""
+        if not self._waiting:
+            return self._refresh_at
+        due = self._waiting[0][0]
+        return due if self._refresh_at is None else min(due, self._refresh_at)
+
+    def promoted(self, policy: AnnouncementPolicy, addresses: tuple[IPAddress, ...], now: float) -> None:
+        """Begin with the series that a promotion calls for."""
+        self._waiting = policy.series(policy.at, addresses, now)
+        self._refresh_at = None if policy.refresh is None else now + policy.refresh
+
+    def challenged(self, policy: AnnouncementPolicy, addresses: tuple[IPAddress, ...], now: float) -> None:
+        """Begin the series after a losing advertisement, in place of one that runs: there is one at most."""
+        if policy.after_losing:
+            self._waiting = policy.series(policy.after_losing, addresses, now)
+
+    def take(self, policy: AnnouncementPolicy, addresses: tuple[IPAddress, ...], now: float) -> list[IPAddress]:
+        """The addresses to announce now, in order."""
+        if self._refresh_at is not None and policy.refresh is not None and self._refresh_at <= now:
+            self._refresh_at = now + policy.refresh
+            if not self._waiting:  # else they are being announced
+                self._waiting = policy.series((0.0,), addresses, now)
+        due = [address for time, address in self._waiting if time <= now]
+        self._waiting = self._waiting[len(due) :]
+        return due
+
+    def changed(self) -> None:
+        """Forget a series of addresses that may be gone."""
+        self._waiting = []
+
+    def stop(self) -> None:
+        """Announce nothing more."""
+        self._waiting, self._refresh_at = [], None
+
+
+ONCE = AnnouncementPolicy()
+"""RFC 9568 6.4.2."""
+KEEPALIVED = AnnouncementPolicy(at=(0.0,) * 5 + (5.0,) * 5, after_losing=(0.0,) * 5 + (5.0,) * 5)
+"""What keepalived does unless it is told otherwise: five times at once, and again five seconds later."""

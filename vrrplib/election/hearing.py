@@ -1,0 +1,155 @@
+"""What one Router makes of a datagram: the checks of RFC 9568 7.1 and RFC 3768 7.1, and what they remember."""
+
+from __future__ import annotations
+
+from vrrplib.election.config import RouterConfig
+from vrrplib.election.events import AdvertisementReceived
+from vrrplib.errors import Finding, Problem
+from vrrplib.rules import Rules, Verdict
+from vrrplib.wire.addresses import ADVERTISEMENT_TTL, IPAddress
+from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.packets import Packet, VRRPv2, inspect
+
+TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
+if TYPE_CHECKING:
+    from vrrplib.wire.keys import Replay
+
+OWNER_PRIORITY = 255
+
+
+class Hearing:
+    """Reads datagrams for one Router. ``replay`` is what its authentication has accepted so far."""
+
+    def __init__(self, config: RouterConfig, unix_time: float) -> None:
+        self.config = config
+        self.replay: Replay | None = None
+        self._unix_time = unix_time
+        self._ips = config.ips
+        self._rules = _rules_of(config)
+        self._version_3_from: tuple[IPAddress, float] | None = None
+
+    def change(self, config: RouterConfig) -> None:
+        """Judge by another configuration from now on."""
+        if config.authentication != self.config.authentication:
+            self.replay = None
+        self.config, self._ips, self._rules = config, config.ips, _rules_of(config)
+
+    def unix_time(self, now: float) -> float:
+        """Unix time, from the Router's."""
+        return self._unix_time + now
+
+    def read(self, datagram: Datagram, now: float) -> AdvertisementReceived | Problem:
+        """The message, if it is valid and authentic; else the first thing that is wrong with it."""
+        config = self.config
+        version = datagram.payload[0] >> 4 if datagram.payload else 0
+        rules = self._rules.get(version) or config.rules
+        problem = self._check_way(datagram, rules)
+        if problem is not None:
+            return problem
+        inspection = inspect(
+            datagram.payload,
+            family=config.family,
+            source=datagram.source,
+            destination=datagram.destination,
+            accept_checksum=config.accept_checksum,
+            rules=rules,
+        )
+        if inspection.packet is None or inspection.problems:
+            return inspection.problems[0].problem
+        packet = inspection.packet
+        # RFC 2338 7.1 authenticates before it looks at the VRID, RFC 3768 7.1 after
+        if config.authentication is not None and (rules.authentication_before_vrid or packet.vrid == config.vrid):
+            problem = self._authenticate(datagram, now)
+            if problem is not None:
+                return problem
+        return AdvertisementReceived(packet, datagram.source, inspection.checksum_form)
+
+    def screen(self, packet: Packet, priority: int) -> tuple[Rules | None, tuple[tuple[Problem, Verdict], ...]]:
+        """The rules that apply to ``packet``, and what they say against it, in the order of their checks.
+
+        These are the checks that need the configuration; ``priority`` is the local one, which may differ from it.
+        """
+        config, rules = self.config, self._rules.get(packet.version)
+        if rules is None:
+            return None, ((Problem.VERSION, Verdict.DISCARD),)
+        found = []
+        if packet.vrid != config.vrid:
+            found.append((Problem.VRID, Verdict.DISCARD))
+        if priority == OWNER_PRIORITY:
+            found.append((Problem.OWNER, rules.heard_by_owner))
+        if isinstance(packet, VRRPv2) and packet.auth_type != config.auth_type:
+            found.append((Problem.AUTH_TYPE, Verdict.DISCARD))  # 3768 7.1: not the configured type
+        if not _same(packet.addresses, self._ips):
+            spared = rules.address_mismatch is Verdict.DISCARD and packet.priority == OWNER_PRIORITY
+            found.append((Problem.ADDRESS, Verdict.WARN if spared else rules.address_mismatch))
+        if packet.interval == 0:
+            # RFC 5798 has no rule; learning it would make skew and down interval 0, and promote without end
+            found.append((Problem.INTERVAL, Verdict.DISCARD))
+        elif packet.version == config.version and abs(packet.interval - config.advertisement_interval) > 1e-6:
+            found.append((Problem.INTERVAL, rules.interval_mismatch))
+        return rules, tuple(found)
+
+    def is_double(self, packet: Packet, source: IPAddress, now: float, memory: float) -> bool:
+        """Whether ``packet`` is the version 2 of what its sender says in version 3 too: RFC 9568 8.4.2."""
+        if self.config.also is None:
+            return False
+        if packet.version == self.config.version:
+            self._version_3_from = (source, now)
+            return False
+        if self._version_3_from is None:
+            return False
+        heard, at = self._version_3_from
+        return heard == source and now <= at + memory
+
+    def _check_way(self, datagram: Datagram, rules: Rules) -> Problem | None:
+        """7.1: the first check. RFCs know no unicast: there it is the operator's bound, and the list of peers."""
+        if self.config.peers:
+            if datagram.source not in self.config.peers:
+                return Problem.SOURCE
+            return Problem.TTL if datagram.ttl < self.config.least_peer_ttl else None
+        if datagram.ttl != ADVERTISEMENT_TTL and rules.wrong_ttl is Verdict.DISCARD:
+            return Problem.TTL
+        return None
+
+    def _authenticate(self, datagram: Datagram, now: float) -> Problem | None:
+        from vrrplib.wire.authentication import verify  # noqa: PLC0415  # hashlib is slow to load
+        from vrrplib.wire.keys import NOTHING_HEARD  # noqa: PLC0415
+
+        assert self.config.authentication is not None
+        seen = verify(self.config.authentication, datagram, self.replay or NOTHING_HEARD, time=self.unix_time(now))
+        if isinstance(seen, Finding):
+            return seen.problem
+        self.replay = seen.replay
+        return None
+
+
+def heard_interval(packet: Packet, rules: Rules) -> float:
+    """What a Backup learns from ``packet``, in seconds; version 2's are whole ones (RFC 9568 8.4.2)."""
+    if rules.reserved_in_interval and not isinstance(packet, VRRPv2):
+        return (packet.reserved << 12 | packet.max_advertise_interval) / 100
+    return packet.interval
+
+
+def _same(theirs: tuple[IPAddress, ...], ours: tuple[IPAddress, ...]) -> bool:
+    """In any order: RFC 9568 5.2.9 only recommends the same one."""
+    return theirs == ours or (len(theirs) == len(ours) and set(theirs) == set(ours))
+
+
+def _rules_of(config: RouterConfig) -> dict[int, Rules]:
+    """By version; what authentication adds to a message is not held against it."""
+    spoken = {config.version: config.rules}
+    if config.also is not None:
+        spoken[config.also.version] = config.also
+    scheme = config.authentication
+    if scheme is None:
+        return spoken
+    from dataclasses import replace  # noqa: PLC0415  # slow to load
+
+    return {
+        version: replace(
+            rules,
+            auth_types=(*rules.auth_types, scheme.auth_type),
+            trailing_bytes=Verdict.IGNORE if scheme.trails else rules.trailing_bytes,
+        )
+        for version, rules in spoken.items()
+    }
