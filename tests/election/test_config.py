@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
 
@@ -11,6 +12,7 @@ from vrrplib.election.config import RouterConfig
 from vrrplib.errors import ConfigError
 from vrrplib.rules import RFC2338, RFC3768, RFC5798, RFC9568, Rules
 from vrrplib.wire.addresses import Family
+from vrrplib.wire.authentication import SimpleText
 from vrrplib.wire.checksum import ChecksumForm
 
 
@@ -150,3 +152,50 @@ def test_a_configuration_is_a_value() -> None:
         config().priority = 5  # type: ignore[misc]
     with pytest.raises(ConfigError):
         dataclasses.replace(config(), priority=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preempt_delay": -1}, "preempt_delay must be 0-86400 seconds, not -1"),
+        ({"startup_delay": "1"}, "startup_delay must be 0-86400 seconds, not '1'"),
+        ({"startup_delay": math.nan}, "startup_delay must be 0-86400 seconds, not nan"),
+        ({"peers": "192.0.2.3"}, "peers must be a list of addresses, not '192.0.2.3'"),
+        ({"peers": ["fe80::1"]}, "peers must be unicast IPv4 addresses, not fe80::1"),
+        ({"peers": ["224.0.0.18"]}, "peers must be unicast IPv4 addresses, not 224.0.0.18"),
+        ({"peers": ["192.0.2.2"]}, "peers must be other routers, and 192.0.2.2 is our own address"),
+        ({"peers": ["192.0.2.3"] * 2}, "peers must differ, not 192.0.2.3, 192.0.2.3"),
+        ({"least_peer_ttl": 256}, "least_peer_ttl must be 0-255, not 256"),
+        (
+            {"also": RFC5798},
+            "also must be rules of version 2 beside version 3 over IPv4, not RFC5798 beside RFC9568 over IPv4",
+        ),
+        (
+            V2 | {"also": RFC2338},
+            "also must be rules of version 2 beside version 3 over IPv4, not RFC2338 beside RFC3768 over IPv4",
+        ),
+        (
+            V6 | {"also": RFC3768},
+            "also must be rules of version 2 beside version 3 over IPv4, not RFC3768 beside RFC9568 over IPv6",
+        ),
+        (
+            {"authentication": SimpleText("secret")},
+            "authentication must be None or an HMACTrailer in version 3, not a SimpleText",
+        ),
+    ],
+)
+def test_an_option_that_cannot_be_had_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        config(**changes)
+    assert str(error.value) == message
+
+
+def test_a_configuration_shows_no_secret() -> None:
+    made = config(authentication=SimpleText("sesame"), **V2)
+    assert "sesame" not in repr(made)
+    assert made == config(authentication=SimpleText("sesame"), **V2) != config(**V2)
+    assert (made.auth_type, made.numbers_messages, config().auth_type) == (1, False, 0)
+
+
+def test_both_versions_are_spoken_where_one_stands_beside_the_other() -> None:
+    assert (config().versions, config(also=RFC3768).versions) == ((3,), (3, 2))

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
-from vrrplib.election.states import Reason
+from tests.election.play import config, heard
+from vrrplib.election.events import Shutdown, Startup, TimerExpired
+from vrrplib.election.router import Router
+from vrrplib.election.states import Reason, State
 from vrrplib.election.statistics import Statistics
 from vrrplib.errors import Problem
 
@@ -77,3 +81,33 @@ def test_two_routers_do_not_share_their_counts() -> None:
     one, other = Statistics(), Statistics()
     one.count_problem(Problem.TTL, discarded=True)
     assert other == Statistics()
+
+
+def test_the_time_in_each_state_is_counted() -> None:
+    router = Router(config())
+    assert router.statistics.seconds_in(State.INITIALIZE, 5.0) == 0.0  # not begun
+    router.handle(Startup(), 10.0)
+    router.handle(TimerExpired(), 13.609375)
+    assert router.statistics.seconds == {State.BACKUP: pytest.approx(3.609375)}
+    assert router.statistics.seconds_in(State.ACTIVE, 20.0) == pytest.approx(6.390625)
+    router.handle(Shutdown(), 23.0)
+    router.handle(Startup(), 30.0)
+    assert router.statistics.seconds_in(State.ACTIVE, 31.0) == pytest.approx(9.390625)
+    assert router.statistics.seconds_in(State.INITIALIZE, 31.0) == 7.0
+    assert router.statistics.seconds_in(State.BACKUP, 31.0) == pytest.approx(4.609375)
+
+
+def test_to_dict_has_the_names_of_rfc_8347_and_plain_values() -> None:
+    router = Router(config())
+    router.handle(Startup(), 0.0)
+    router.receive(heard(config(), 200), 1.0)
+    router.receive(heard(config(), 200, ttl=1), 1.0)
+    found = router.statistics.to_dict(now=4.0)
+    assert set(found) >= RFC_8347 | {"last-adv-source", "new-master-reason", "discarded", "seconds"}
+    assert json.loads(json.dumps(found)) == found
+    assert (found["advertisement-rcvd"], found["ip-ttl-errors"]) == (1, 1)
+    assert (found["last-adv-source"], found["new-master-reason"]) == ("192.0.2.3", "not-master")
+    assert found["discarded"] == {"ttl": 1}
+    assert found["seconds"] == {"initialize": 0.0, "backup": 4.0, "active": 0.0}
+    assert router.statistics.to_dict()["seconds"]["backup"] == 0.0
+    assert Statistics().to_dict()["last-adv-source"] is None
