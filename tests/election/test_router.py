@@ -866,13 +866,6 @@ def test_both_versions_are_sent_at_the_configured_rate() -> None:
     assert (two.vrid, two.priority, two.addresses) == (three.vrid, three.priority, three.addresses)
 
 
-def test_t67_the_seconds_of_version_2_are_learned_as_centiseconds() -> None:
-    play = backup(also=RFC3768)
-    play.actions = play.router.receive(from_v2(play.config, 200, 2), 1.0)
-    play.does(state=BACKUP, deadline=100 + 721.875)  # skew 121.875
-    assert play.router.skew_time == pytest.approx(1.21875)
-
-
 def test_version_2_of_a_sender_that_says_version_3_too_is_ignored_while_it_does() -> None:
     play = backup(also=RFC3768).hears(0, 200)
     play.actions = play.router.receive(from_v2(play.config, 200, 2), 0.0)
