@@ -200,6 +200,10 @@ def test_what_is_missing_or_wrong_for_a_pseudo_header_is_named(
     assert message in str(caught.value)
 
 
+def test_a_sum_over_the_message_alone_has_no_pseudo_header_and_needs_no_address() -> None:
+    assert pseudo_header_for(Family.IPV4, None, None, ChecksumForm.MESSAGE_ONLY, 20) == 0
+
+
 def test_forms_have_names_in_words() -> None:
     assert names_of(ChecksumForm.EITHER) == "pseudo-header or message-only"
     assert names_of(ChecksumForm(0)) == ""

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import enum
 import pickle
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import pytest
@@ -121,6 +121,13 @@ def test_encode_needs_no_address_where_the_sum_covers_none() -> None:
     assert VRRPv2(vrid=1).encode()
     assert VRRPv3(vrid=1, checksum=1, addresses=["fe80::1"]).encode()[6:8] == b"\0\1"
     assert VRRPv3(vrid=1).encode(form=ChecksumForm.MESSAGE_ONLY)
+
+
+@pytest.mark.parametrize("way", [V4, V6], ids=["ipv4", "ipv6"])
+def test_encode_takes_strings_and_objects_alike(way: dict[str, str]) -> None:
+    packet = VRRPv3(vrid=1, addresses=["192.0.2.1" if way is V4 else "fe80::1"])
+    objects = {name: ip_address(value) for name, value in way.items()}
+    assert packet.encode(**objects) == packet.encode(**way)  # type: ignore[arg-type]
 
 
 def test_encode_refuses_addresses_of_another_family() -> None:
