@@ -28,10 +28,20 @@ DIFFERENCES = {
     "trailing_bytes": (W, W, W, W, W),  # no RFC forbids them, some daemons do
     "authentication_before_vrid": (True, False, False, False, False),  # 7.1: 2338 has it before, 3768 after
     "auth_types": ((0, 1, 2),) * 5,
+    "wrong_auth_type": (D,) * 5,
     "heard_by_owner": (I, D, D, D, W),  # 2338 has no check; erratum 8298
     "interval_mismatch": (D, D, I, W, W),  # 9568 7.1: SHOULD log
     "address_mismatch": (D, D, W, W, W),
-    "wrong_ttl": (D, D, D, D, D),
+    # what no RFC knows, and neighbours do
+    "most_addresses": (255,) * 5,
+    "longest_frame": (65535,) * 5,
+    "spares_owner": (True,) * 5,
+    "owner_gives_way_to": (255,) * 5,
+    "ones_checksum": (W,) * 5,
+    "interval_scale": (1.0,) * 5,
+    "zero_interval_as": (0.0,) * 5,
+    "wrong_ttl": (D,) * 5,
+    "wrong_type": (D,) * 5,
     "timer_step": (0.0,) * 5,  # no RFC rounds
     "skew_in_down_interval": (True,) * 5,
     "skew_per_interval": (False, False, True, True, True),  # 3768 6.1: of a second

@@ -1,6 +1,6 @@
 """What the four RFCs differ in, as data: everything else asks a :class:`Rules`, and never a version number.
 
-A rule set is a value: ``dataclasses.replace(RFC9568, name="ours", interval_mismatch=Verdict.DISCARD)`` is one too.
+Some fields are alike in all four: they are about neighbours, which :mod:`vrrplib.profiles` describes. A rule set is a value: ``dataclasses.replace(RFC9568, name="ours", interval_mismatch=Verdict.DISCARD)`` is one too.
 """
 
 from __future__ import annotations
@@ -37,28 +37,46 @@ class Rules:
     """RFC 2338 7.1 checks the authentication first, RFC 3768 7.1 the VRID."""
     auth_types: tuple[int, ...] = (0, 1, 2)
     """What is not discarded as unknown: none, simple text, AH (RFC 2338 5.3.6). 254 is Cisco's MD5, in no RFC."""
+    wrong_auth_type: Verdict = Verdict.DISCARD
+    """An authentication type that is not the configured one: RFC 3768 7.1. Some read it and do not care."""
+    most_addresses: int = 255
+    """A message of more addresses is discarded. No RFC has a bound; the count has eight bits."""
+    longest_frame: int = 65535
+    """A message in a longer frame is cut, and so discarded: in bytes, Ethernet and IP headers without options."""
     no_addresses: Verdict = Verdict.IGNORE
     """Address count 0: RFC 9568 5.2.5, erratum 8299; no rule in version 2."""
     zero_interval: Verdict = Verdict.WARN
     """Interval 0 in VRRPv3: RFC 9568 erratum 8301. Without it a Router would promote at once, over and over."""
+    zero_interval_as: float = 0.0
+    """What a Backup takes an interval of 0 for, in seconds, where ``zero_interval`` lets it pass; 0: it does not."""
     global_first_address: Verdict = Verdict.IGNORE
     """VRRPv3 over IPv6 whose first address is not link-local: RFC 9568 erratum 8300."""
     heard_by_owner: Verdict = Verdict.DISCARD
     """Anything that the address owner (local priority 255) hears: 7.1; erratum 8298 makes it a warning."""
+    owner_gives_way_to: int = 255
+    """The priority that an owner takes when it hears another owner. RFCs let it keep 255, and compare addresses."""
     interval_mismatch: Verdict = Verdict.DISCARD
     """The peer's interval is not ours: version 2 discards, version 3 learns it."""
     address_mismatch: Verdict = Verdict.DISCARD
-    """The peer's address list is not ours (a MAY check). Discard spares priority 255 (RFC 3768 7.1)."""
+    """The peer's address list is not ours (a MAY check)."""
+    spares_owner: bool = True
+    """Where that discards, a message of priority 255 is only warned of: RFC 3768 7.1."""
     learns_interval: bool = False
     """A Backup times the Active router by the interval that it advertises: RFC 5798 6.1, RFC 9568 6.1."""
     skew_per_interval: bool = False
     """Skew_Time is a part of the interval, as in version 3; else of a second: RFC 3768 6.1."""
     wrong_ttl: Verdict = Verdict.DISCARD
     """A TTL or hop limit other than 255: 7.1. Some routers do not look."""
+    wrong_type: Verdict = Verdict.DISCARD
+    """A type other than 1: RFC 3768 5.3.2, RFC 9568 7.1. Some routers do not look."""
+    ones_checksum: Verdict = Verdict.WARN
+    """0xFFFF where the sum is 0x0000: both verify (RFC 1071). Who compares it with its own sum discards."""
     timer_step: float = 0.0
     """Skew_Time and Active_Down_Interval are cut to multiples of it, in seconds; no RFC rounds."""
     skew_in_down_interval: bool = True
     """Active_Down_Interval has its skew: 6.1. Without it Backups of all priorities promote themselves at once."""
+    interval_scale: float = 1.0
+    """The timers run for this many times the interval that messages tell of. No RFC has another than 1."""
     reserved_in_interval: bool = False
     """The four reserved bits are read as part of the interval, against RFC 9568 5.2.6."""
     answers_losing_advertisement: bool = False
@@ -76,7 +94,7 @@ class Rules:
     def active_down_interval(self, priority: int, active_adver_interval: float) -> float:
         """Active_Down_Interval in seconds, likewise (Master_Down_Interval in RFC 5798)."""
         skew = self.skew_time(priority, active_adver_interval) if self.skew_in_down_interval else 0.0
-        return self._cut(3 * active_adver_interval + skew)
+        return self._cut(3 * active_adver_interval * self.interval_scale + skew)
 
     def _cut(self, seconds: float) -> float:
         step = self.timer_step

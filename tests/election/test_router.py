@@ -903,3 +903,43 @@ def test_timers_are_cut_to_steps_only_where_the_rules_say_so() -> None:
 def test_a_wrong_ttl_is_heard_only_where_the_rules_say_so() -> None:
     deaf = dataclasses.replace(RFC5798, name="no look", wrong_ttl=Verdict.IGNORE)
     backup(rules=deaf).hears(10, 200, ttl=1).does(state=BACKUP, deadline=370.9375)
+
+
+def test_authentication_of_another_type_is_heard_only_where_the_rules_say_so() -> None:
+    deaf = dataclasses.replace(RFC3768, name="no look", wrong_auth_type=Verdict.IGNORE)
+    backup(rules=deaf).hears(10, 200, auth_type=1).does(state=BACKUP, deadline=370.9375)
+
+
+def test_a_timer_of_another_unit_than_the_message() -> None:
+    slow = dataclasses.replace(RFC5798, name="slow", interval_scale=100.0)
+    play = backup(rules=slow, advertisement_interval=0.01).is_due(300 + 0.609375)
+    assert play.router.advertisements[0].packet.max_advertise_interval == 1  # type: ignore[union-attr]
+    play.fires(300 + 0.609375).is_due(400 + 0.609375).fires(400 + 0.609375).is_due(500 + 0.609375)
+
+
+def test_an_interval_of_nothing_is_learned_only_where_the_rules_say_as_what() -> None:
+    takes = dataclasses.replace(RFC5798, name="takes", zero_interval_as=1e-6)
+    play = backup(rules=takes).hears(10, 200, interval=0)
+    assert play.router.active_adver_interval == 1e-6
+    assert play.is_due(10 + 0.00036).router.state is BACKUP
+    backup(rules=RFC5798).hears(10, 200, interval=0).does(
+        Discarded(Problem.INTERVAL, to_address(HIGHER_ADDRESS)), state=BACKUP, deadline=360.9375
+    )
+
+
+def test_an_address_list_of_an_owner_is_spared_only_where_the_rules_say_so() -> None:
+    hard = dataclasses.replace(RFC3768, name="hard", spares_owner=False)
+    discarded = Discarded(Problem.ADDRESS, to_address(HIGHER_ADDRESS))
+    play = backup(rules=hard).hears(10, 255, addresses=["192.0.2.9"])
+    play.does(discarded, state=BACKUP, deadline=360.9375)
+
+
+@pytest.mark.parametrize("source", [LOWER_ADDRESS, HIGHER_ADDRESS])
+def test_two_owners_settle_by_address_or_the_one_that_hears_gives_way(source: str) -> None:
+    meek = dataclasses.replace(RFC9568, name="meek", owner_gives_way_to=254)
+    play = active(rules=meek, priority=255).hears(950, 255, source=source)
+    assert (play.router.state, play.router.priority) == (BACKUP, 254)
+    play = active(rules=meek, priority=255).hears(950, 254, source=source)
+    assert (play.router.state, play.router.priority) == (ACTIVE, 255)
+    play = active(priority=255).hears(950, 255, source=source)
+    assert (play.router.state is ACTIVE, play.router.priority) == (source == LOWER_ADDRESS, 255)

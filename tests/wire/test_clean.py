@@ -32,6 +32,8 @@ RULE_SETS = (
     RFC5798,
     RFC9568_PUBLISHED,
     RFC9568,
+    dataclasses.replace(RFC5798, most_addresses=1),
+    dataclasses.replace(RFC5798, longest_frame=34 + 8 + 2 * 4),
     dataclasses.replace(RFC3768, auth_types=(1, 254)),
 )
 

@@ -565,6 +565,41 @@ def test_a_rule_set_may_discard_what_trails_and_know_other_authentication() -> N
     assert names(inspect(plain, rules=dataclasses.replace(ours, auth_types=(254,))).problems) == [Problem.AUTH_TYPE]
 
 
+def test_a_neighbour_may_take_other_types_and_no_second_form_of_zero() -> None:
+    odd = VRRPv3(vrid=1, addresses=["192.0.2.1"], type=2)
+    ours = dataclasses.replace(RFC5798, name="no look", wrong_type=Verdict.IGNORE)
+    found = inspect(odd.encode(**V4), **V4, rules=ours)
+    assert (names(found.problems), names(found.notes)) == ([], [])
+    sums = VRRPv3(vrid=1, addresses=["192.0.2.1"]).encode(**V4, form=ChecksumForm.MESSAGE_ONLY)
+    rest = ~internet_checksum(sums[:6] + bytes(2) + sums[8:]) & 0xFFFF
+    # an address that makes the sum 0xffff, and so the checksum 0x0000 or 0xffff
+    sums = sums[:10] + (int.from_bytes(sums[10:12], "big") + 0xFFFF - rest).to_bytes(2, "big")
+    strict = dataclasses.replace(RFC5798, name="compares", ones_checksum=Verdict.DISCARD)
+    for checksum, rules, problems in (
+        (b"\xff\xff", RFC5798, []),
+        (b"\xff\xff", strict, [Problem.CHECKSUM]),
+        (b"\0\0", strict, []),
+    ):
+        assert names(inspect(sums[:6] + checksum + sums[8:], **V4, rules=rules).problems) == problems
+
+
+@pytest.mark.parametrize("family", Family)
+def test_a_neighbour_may_take_so_many_addresses_or_bytes_and_no_more(family: Family) -> None:
+    held = [f"10.0.0.{at}" if family is Family.IPV4 else f"fe80::{at}" for at in range(1, 23)]
+    few = dataclasses.replace(RFC5798, name="few", most_addresses=20)
+    short = dataclasses.replace(RFC5798, name="short", longest_frame=128)
+    most = 21 if family is Family.IPV4 else 4
+    for _ in range(3):  # known messages are answered another way
+        for count, rules, problems in (
+            (20, few, []),
+            (21, few, [Problem.COUNT]),
+            (most, short, []),
+            (most + 1, short, [Problem.LENGTH]),
+        ):
+            data = VRRPv3(vrid=1, addresses=held[:count]).encode(**ADDRESSES[family])
+            assert names(inspect(data, **ADDRESSES[family], rules=rules).problems) == problems
+
+
 # -- CARP --
 
 

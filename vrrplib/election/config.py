@@ -170,6 +170,11 @@ class RouterConfig:
         return virtual_mac(self.vrid, self.family)
 
     @property
+    def adver_timer(self) -> float:
+        """Seconds from one advertisement to the next: Adver_Timer of 6.4.3."""
+        return self.advertisement_interval * self.rules.interval_scale
+
+    @property
     def wire_interval(self) -> int:
         """``advertisement_interval`` in the units of the packet: seconds in version 2, centiseconds in 3."""
         return round(self.advertisement_interval / _INTERVAL_UNITS[self.version][0])

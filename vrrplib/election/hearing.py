@@ -78,16 +78,23 @@ class Hearing:
         if priority == OWNER_PRIORITY:
             found.append((Problem.OWNER, rules.heard_by_owner))
         if isinstance(packet, VRRPv2) and packet.auth_type != config.auth_type:
-            found.append((Problem.AUTH_TYPE, Verdict.DISCARD))  # 3768 7.1: not the configured type
+            found.append((Problem.AUTH_TYPE, rules.wrong_auth_type))
         if not _same(packet.addresses, self._ips):
-            spared = rules.address_mismatch is Verdict.DISCARD and packet.priority == OWNER_PRIORITY
+            discarded = rules.address_mismatch is Verdict.DISCARD
+            spared = discarded and rules.spares_owner and packet.priority == OWNER_PRIORITY
             found.append((Problem.ADDRESS, Verdict.WARN if spared else rules.address_mismatch))
-        if packet.interval == 0:
+        if packet.interval == 0 and not rules.zero_interval_as:
             # RFC 5798 has no rule; learning it would make skew and down interval 0, and promote without end
             found.append((Problem.INTERVAL, Verdict.DISCARD))
         elif packet.version == config.version and abs(packet.interval - config.advertisement_interval) > 1e-6:
             found.append((Problem.INTERVAL, rules.interval_mismatch))
         return rules, tuple(found)
+
+    def priority_beside(self, other: Packet, source: IPAddress, priority: int) -> int:
+        """The local ``priority`` after ``other`` was heard while Active: two owners cannot both be right."""
+        rules = self._rules.get(other.version)
+        two = other.priority == priority == OWNER_PRIORITY and source != self.config.primary_address
+        return rules.owner_gives_way_to if rules is not None and two else priority
 
     def is_double(self, packet: Packet, source: IPAddress, now: float, memory: float) -> bool:
         """Whether ``packet`` is the version 2 of what its sender says in version 3 too: RFC 9568 8.4.2."""
@@ -126,8 +133,8 @@ class Hearing:
 def heard_interval(packet: Packet, rules: Rules) -> float:
     """What a Backup learns from ``packet``, in seconds; version 2's are whole ones (RFC 9568 8.4.2)."""
     if rules.reserved_in_interval and not isinstance(packet, VRRPv2):
-        return (packet.reserved << 12 | packet.max_advertise_interval) / 100
-    return packet.interval
+        return (packet.reserved << 12 | packet.max_advertise_interval) / 100 or rules.zero_interval_as
+    return packet.interval or rules.zero_interval_as
 
 
 def _same(theirs: tuple[IPAddress, ...], ours: tuple[IPAddress, ...]) -> bool:

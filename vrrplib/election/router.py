@@ -204,7 +204,7 @@ class Router:
     def _active_timers(self, now: float) -> Actions:
         actions: list[Action] = []
         if self._timer_at is not None and self._timer_at <= now:
-            interval = self.config.advertisement_interval
+            interval = self.config.adver_timer
             if now - self._timer_at > interval:
                 actions.append(Stalled(now - self._timer_at))
             # 6.4.3: Adver_Timer. The cadence is kept: after a pause one advertisement, not those that were missed.
@@ -237,7 +237,7 @@ class Router:
         self._stop_timers()
         self.active_source, self.active_priority = self.config.primary_address, self.priority
         self.statistics.new_master_reason = reason
-        self._set_timer(now, self.config.advertisement_interval)
+        self._set_timer(now, self.config.adver_timer)
         self._announcements.promoted(self.config.announcements, self.config.ips, now)
         changed = self._enter(State.ACTIVE, reason, now)
         return (Activate(), *self._advertise(now), *self._announce(now), changed)
@@ -305,16 +305,16 @@ class Router:
         if packet.priority == 0:
             if not self._may_answer(now):
                 return ()  # nor is the timer reset: a flood of these would silence us
-            self._set_timer(now, self.config.advertisement_interval)  # 6.4.3: sent at once, and the timer reset
+            self._set_timer(now, self.config.adver_timer)  # 6.4.3: sent at once, and the timer reset
             return self._advertise(now)
+        self.priority = self._hearing.priority_beside(packet, source, self.priority)
         # 6.4.3: unsigned integers in network byte order. Preempt_Mode is not asked for.
         ours = (self.priority, int(self.config.primary_address))
         if (packet.priority, int(source)) > ours:
             self._follow(packet, source, rules)
             return self._step_down(Reason.HIGHER_PRIORITY, now)
-        same_sender = (packet.priority, int(source)) == ours  # two FRR routers can share a source address
-        if same_sender or not self._may_answer(now):
-            return ()
+        if (packet.priority, int(source)) == ours or not self._may_answer(now):
+            return ()  # the same sender is no loser: two FRR routers can share a source address
         self._announcements.challenged(self.config.announcements, self.config.ips, now)
         answer = self._advertise(now) if rules.answers_losing_advertisement else ()
         return (*answer, *self._announce(now))  # 6.4.3; the Adver_Timer is not reset
@@ -370,7 +370,7 @@ class Router:
         if self.state is not State.ACTIVE:
             return (Reconfigure(config),)
         self.active_source, self.active_priority = config.primary_address, config.priority
-        self._set_timer(now, config.advertisement_interval)
+        self._set_timer(now, config.adver_timer)
         self._announcements.changed()
         before = set(old.ips)
         added = [Announce(address) for address in config.ips if address not in before]

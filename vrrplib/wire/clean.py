@@ -25,6 +25,8 @@ from vrrplib.wire.messages import (
     AUTH_DATA_LENGTH,
     HEAD,
     HEADER_LENGTH,
+    IPV4_FRAME,
+    IPV6_FRAME,
     NO_AUTH_DATA,
     Packet,
     v2_packet,
@@ -98,7 +100,12 @@ def find_clean(
     if clean is None:
         return None
     packet, total, version = clean
-    if rules is not None and (rules.version != version or (version == 2 and 0 not in rules.auth_types)):
+    if rules is not None and (
+        rules.version != version
+        or (version == 2 and 0 not in rules.auth_types)
+        or rules.most_addresses < len(packet.addresses)
+        or rules.longest_frame < len(data) + (IPV6_FRAME if group is _GROUP_V6 else IPV4_FRAME)
+    ):
         return None
     bits = bits_that_fit(total, len(data), source, destination, group)
     if version == 2:

@@ -22,6 +22,7 @@ else:
 
 
 HEADER_LENGTH = 8
+IPV4_FRAME, IPV6_FRAME = 14 + 20, 14 + 40  # what is around a message: Ethernet, and IP without options
 AUTH_DATA_LENGTH = 8
 ADVERTISEMENT = 1
 NO_AUTH_DATA = bytes(AUTH_DATA_LENGTH)

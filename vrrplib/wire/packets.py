@@ -24,6 +24,8 @@ from vrrplib.wire.messages import (
     AUTH_DATA_LENGTH,
     HEAD,
     HEADER_LENGTH,
+    IPV4_FRAME,
+    IPV6_FRAME,
     Packet,
     VRRPv2,
     VRRPv3,
@@ -157,7 +159,7 @@ def _inspect_in_full(
     packet = _read(data, family)
     sums = _Checksum.judge(packet, data, family, source, destination, accepted)
     found: dict[Verdict, list[Finding]] = {verdict: [] for verdict in Verdict}
-    for verdict, problem, clause, message in _checks(packet, family, rules, sums):
+    for verdict, problem, clause, message in _checks(packet, len(data), family, rules, sums):
         found[verdict].append(Finding(problem, clause, message))
     problems, notes = tuple(found[Verdict.DISCARD]), tuple(found[Verdict.WARN])
     return Inspection(packet, problems, notes, sums.form, sums.covers_trailing)
@@ -188,7 +190,7 @@ def _read(data: bytes, family: Family) -> Packet:
     return packet
 
 
-def _checks(packet: Packet, family: Family, rules: Rules, sums: _Checksum) -> Iterator[_Check]:
+def _checks(packet: Packet, size: int, family: Family, rules: Rules, sums: _Checksum) -> Iterator[_Check]:
     """What can be said against a message, in the order of RFC 9568 7.1 and 3768 7.1 (type after version)."""
     discard, warn, clause = Verdict.DISCARD, Verdict.WARN, rules.clause
     if packet.version != rules.version:
@@ -198,9 +200,16 @@ def _checks(packet: Packet, family: Family, rules: Rules, sums: _Checksum) -> It
         yield discard, Problem.VERSION, clause(Problem.VERSION), "version must be 3 over IPv6, not 2"
     if packet.type != ADVERTISEMENT:
         wrong = f"type must be 1 (ADVERTISEMENT), not {packet.type}"
-        yield discard, Problem.TYPE, clause(Problem.TYPE), wrong
+        yield rules.wrong_type, Problem.TYPE, clause(Problem.TYPE), wrong
     if missing := _missing(packet):
         yield discard if rules.requires_all_addresses else warn, Problem.LENGTH, clause(Problem.LENGTH), missing
+    frame = size + (IPV6_FRAME if family is _IPV6 else IPV4_FRAME)
+    if frame > rules.longest_frame:
+        wrong = f"the frame must have at most {rules.longest_frame} bytes, not {frame}"
+        yield discard, Problem.LENGTH, clause(Problem.LENGTH), wrong
+    if (packet.count or 0) > rules.most_addresses:
+        wrong = f"at most {rules.most_addresses} addresses are taken, not {packet.count}"
+        yield discard, Problem.COUNT, clause(Problem.COUNT), wrong
     if packet.trailing:
         zero = "" if any(packet.trailing) else ", all zero, as Ethernet padding is"
         wrong = f"no bytes must follow the {packet.count} announced addresses, not {len(packet.trailing)}{zero}"
@@ -209,7 +218,7 @@ def _checks(packet: Packet, family: Family, rules: Rules, sums: _Checksum) -> It
         yield discard, Problem.CHECKSUM, clause(Problem.CHECKSUM), sums.problem
     elif packet.checksum == 0xFFFF and sums.form:
         wrong = "checksum must be 0x0000, not 0xffff, although both verify (RFC 1071)"
-        yield warn, Problem.CHECKSUM, clause(Problem.CHECKSUM), wrong
+        yield rules.ones_checksum, Problem.CHECKSUM, clause(Problem.CHECKSUM), wrong
     authentication = tuple(_authentication_checks(packet, rules)) if isinstance(packet, VRRPv2) else ()
     if rules.authentication_before_vrid:
         yield from authentication
