@@ -140,3 +140,10 @@ def test_what_is_cut_short_is_nothing(length: int) -> None:
         if length < len(data) and length < 42:
             assert read_question(data[:length]) is None
             assert read_claim(data[:length]) is None
+
+
+def test_what_is_no_ping_is_none() -> None:
+    head = B.packed + A.packed + b"\x88\xb5"
+    assert read_echo(head) is None
+    assert read_echo(head + bytes(21)) is None
+    assert read_echo(head + bytes(60)) is None  # of no family

@@ -84,9 +84,18 @@ class Port:
         self.routers: tuple[Port, ...] = ()
         self.latest: dict[Port, float] = {}
 
+    def arrive(self, frame: bytes) -> None:
+        """A frame goes out here, if the cable is there."""
+        if self.plugged:
+            self.receive(frame)
+
 
 def _nowhere(_: bytes) -> None:
     pass
+
+
+def _at_once(_: float, act: Callable[[], None]) -> None:
+    act()
 
 
 def _no_dice() -> float:
@@ -118,6 +127,8 @@ class Switch:
         self.observer: Observer | None = None
         self.lost = 0
         """Frames that chance took, each counted for each port that it would have reached."""
+        self.longest = 0.0
+        """Seconds that a frame may have been under way at most, so far."""
         self._schedule = schedule
         self._clock = clock
         self._chance = _no_dice if dice is None else dice.random
@@ -168,11 +179,6 @@ class Switch:
     def delay(self) -> float:
         """Seconds from one port to another."""
         return self._conditions.delay
-
-    @property
-    def longest(self) -> float:
-        """Seconds that a frame is under way at most, on any link."""
-        return max(conditions.longest for conditions in (self._conditions, *self._links.values()))
 
     def set_link(self, sender: str, receiver: str, conditions: Conditions | None) -> None:
         """Conditions from one port to another, in this direction; None: those of all."""
@@ -265,15 +271,10 @@ class Switch:
             now = self._clock()
             delay = max(delay, target.latest.get(port, 0.0) - now)
             target.latest[port] = now + delay
-        self._arrive(delay, target, frame)
+        schedule = self._schedule or _at_once
+        schedule(delay, functools.partial(target.arrive, frame))
         if conditions.duplication and chance() < conditions.duplication:
-            self._arrive(delay + conditions.late * chance(), target, frame)
-
-    def _arrive(self, delay: float, target: Port, frame: bytes) -> None:
-        if self._schedule is None:
-            self._deliver((target,), frame)
-        else:
-            self._schedule(delay, functools.partial(self._deliver, (target,), frame))
+            schedule(delay + conditions.late * chance(), functools.partial(target.arrive, frame))
 
     def _deliver(self, targets: tuple[Port, ...], frame: bytes) -> None:
         for port in targets:
@@ -316,6 +317,7 @@ class Switch:
         self._calm = not self._links and not self._conditions.random
         if self._chance is _no_dice and any(conditions.random for conditions in all_conditions):
             raise ConfigError("dice must be a random.Random when conditions leave something to chance, not None")
+        self.longest = max(self.longest, *(conditions.longest for conditions in all_conditions))
         self._disturb()
 
     def _disturb(self) -> None:

@@ -23,7 +23,7 @@ from vrrplib.election.router import Router
 from vrrplib.errors import ConfigError
 from vrrplib.lab.lan import Port
 from vrrplib.lab.machines import LocalClock, Seen, SimulatedNode, key_of, note
-from vrrplib.node import REPORT_SPACING, Notice
+from vrrplib.node import MOST_FRAMES_KEPT, REPORT_SPACING, Notice
 from vrrplib.wire.addresses import IPAddress, MacAddress
 from vrrplib.wire.frames import advertisement_frame, announcement_frame
 
@@ -33,17 +33,26 @@ _TIMER_EXPIRED = TimerExpired()
 class _Member:
     """A virtual router of a lean machine, and what the machine remembers about it."""
 
-    __slots__ = ("announcements", "backend", "due", "frame", "heard", "reported", "router", "sent", "wake")
+    __slots__ = (
+        "announcements",
+        "backend",
+        "deadline",
+        "due",
+        "frames",
+        "heard",
+        "reported",
+        "router",
+        "wake",
+    )
 
     def __init__(self, node: LeanNode, router: Router, backend: NetBackend) -> None:
         self.router = router
         self.backend = backend
-        self.sent: SendAdvertisement | None = None
-        self.frame = b""
+        self.frames: dict[int, tuple[SendAdvertisement, bytes]] = {}
         self.announcements: dict[tuple[IPAddress, MacAddress], bytes] = {}
         self.reported: dict[tuple[object, ...], tuple[float, int]] = {}
         self.heard: dict[Seen, float] | None = None
-        self.due = math.inf
+        self.deadline = self.due = math.inf  # for which it is to be woken, and when that is
         self.wake: Callable[[], None] = lambda: node.expire(self)
 
 
@@ -61,10 +70,12 @@ class LeanNode(SimulatedNode):
         seen = world.eyes.known.get(frame)
         if seen is None:
             seen = world.eyes.read(frame)
-        member = self._members.get(seen.key)
-        if member is not None and self.alive and not self.paused:
-            self._hear(member, seen)
-        elif seen.datagram is None:
+        if self.alive and not self.paused:
+            member = self._members.get(seen.key)
+            if member is not None:
+                self._hear(member, seen)
+                return
+        if seen.datagram is None:
             self.answer(frame)
         elif self.alive and self.paused:
             self._waiting.append(frame)
@@ -72,7 +83,7 @@ class LeanNode(SimulatedNode):
     def kill(self) -> None:
         super().kill()
         for member in self._members.values():
-            member.due = math.inf
+            member.deadline = member.due = math.inf
 
     def stop(self) -> None:
         for member in self._members.values():
@@ -103,7 +114,7 @@ class LeanNode(SimulatedNode):
         self.clock.change(self._world.now, rate=rate, ahead=ahead)
         self._plain = self.clock == LocalClock()
         for member in self._members.values():
-            member.due = math.inf
+            member.deadline = member.due = math.inf
             self._arm(member)
 
     # -- inside --
@@ -114,6 +125,8 @@ class LeanNode(SimulatedNode):
         self._members = {}
         for router, backend in zip(self.routers, self.backends, strict=True):
             key = key_of(router.config.family, router.config.vrid)
+            if router.config.peers:
+                raise ConfigError("peers must be none for a lean machine: there is nothing that routes to them")
             if key in self._members:
                 raise ConfigError(f"vrid must differ on {self.name}, but {router.config.vrid} is there twice")
             member = self._members[key] = _Member(self, router, backend)
@@ -139,7 +152,7 @@ class LeanNode(SimulatedNode):
         if actions:
             self._perform(member, actions, local)
         deadline = router.deadline
-        if deadline is not None and (not self._plain or deadline < member.due):
+        if deadline is not None and deadline < member.deadline:
             self._arm(member)
 
     def expire(self, member: _Member) -> None:
@@ -148,7 +161,7 @@ class LeanNode(SimulatedNode):
         now = world.now
         if member.due != now:
             return  # another call has come meanwhile
-        member.due = math.inf
+        member.deadline = member.due = math.inf
         router = member.router
         deadline = router.deadline
         if deadline is None or self.paused or not self.alive:
@@ -167,24 +180,20 @@ class LeanNode(SimulatedNode):
     def _arm(self, member: _Member) -> None:
         """Ask to be woken, unless that is done. A deadline that moves away is seen to when the old one comes."""
         deadline = member.router.deadline
-        if deadline is None or self.paused or not self.alive:
+        if deadline is None or deadline >= member.deadline or self.paused or not self.alive:
             return
         world = self._world
         due = deadline if self._plain else self.clock.simulated(deadline)
         if due < world.now:  # noqa: PLR1730  # max() takes three times as long
             due = world.now
-        if due < member.due:
-            member.due = due
-            world.wake(due, member.wake)
+        member.deadline, member.due = deadline, due
+        world.wake(due, member.wake)
 
     def _perform(self, member: _Member, actions: tuple[Action, ...], local: float) -> None:
         for action in actions:
             match action:
                 case SendAdvertisement():
-                    if action is not member.sent:
-                        member.sent = action
-                        member.frame = advertisement_frame(action.datagram(), member.backend.mac)
-                    self._world.switch.forward(self._port, member.frame)
+                    self._advertise(member, action)
                 case Report():
                     self._report(member, action, local)
                 case Announce():
@@ -197,6 +206,15 @@ class LeanNode(SimulatedNode):
                     member.backend.reconfigure(action.config)
                 case _:
                     assert_never(action)
+
+    def _advertise(self, member: _Member, action: SendAdvertisement) -> None:
+        known = member.frames.get(id(action))  # the same object while nothing changes
+        if known is None or known[0] is not action:
+            if len(member.frames) >= MOST_FRAMES_KEPT:
+                member.frames.clear()
+            frame = advertisement_frame(action.datagram(), member.backend.mac)
+            known = member.frames[id(action)] = (action, frame)
+        self._world.switch.forward(self._port, known[1])
 
     def _announce(self, member: _Member, address: IPAddress) -> None:
         key = (address, member.backend.mac)

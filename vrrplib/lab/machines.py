@@ -283,8 +283,8 @@ class SimulatedNode:
 
 
 def note(heard: dict[Seen, float], seen: Seen, now: float) -> None:
-    """Remember when a frame was read last; the oldest are forgotten."""
+    """Remember when a frame was read last, in that order; the oldest is forgotten."""
+    heard.pop(seen, None)
     heard[seen] = now
     if len(heard) > MOST_SEEN:
-        for oldest in sorted(heard, key=heard.__getitem__)[: MOST_SEEN // 2]:
-            del heard[oldest]
+        del heard[next(iter(heard))]

@@ -86,9 +86,11 @@ class Echo:
 
 def read_echo(frame: bytes) -> Echo | None:
     """The ping in a frame."""
-    if frame[12:14] != _ETHERTYPE_ECHO:
+    if frame[12:14] != _ETHERTYPE_ECHO or len(frame) < 14 + _ECHO.size:
         return None
-    reply, number, version, packed = _ECHO.unpack(frame[14:])
+    reply, number, version, packed = _ECHO.unpack_from(frame, 14)
+    if version not in (4, 6):
+        return None
     return Echo(number, ipaddress.ip_address(packed[: Family(version).address_length]), bool(reply))
 
 

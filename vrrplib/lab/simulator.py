@@ -40,6 +40,8 @@ __all__ = [
     "Watcher",
 ]
 
+TOLD = "told of "
+"""What the log says of an event that a Node was given begins so."""
 _AFTER_FRAMES = 1 << 62  # in the order of what is due at one time
 
 
@@ -173,14 +175,14 @@ class Simulation:
     def kill(self, node: SimulatedNode) -> None:
         """The process dies without a word (SIGKILL); the machine goes on answering for what was active."""
         self._note(node, "killed")
-        node.kill()
         self._disturb()
+        node.kill()
 
     def shutdown(self, node: SimulatedNode) -> None:
         """The Node stops in good order, which resigns what is Active; the machine stays."""
         self._note(node, "shut down")
-        node.stop()
         self._disturb()
+        node.stop()
 
     def restart(self, node: SimulatedNode) -> None:
         """Everything begins anew, after a crash, a shutdown, or killed just now."""
@@ -192,24 +194,26 @@ class Simulation:
     def pause(self, node: SimulatedNode) -> None:
         """The process is stopped; frames wait for it, and its timers run on."""
         self._note(node, "paused")
-        node.paused = True
         self._disturb()
+        node.paused = True
 
     def resume(self, node: SimulatedNode) -> None:
         """It goes on: reads what waited, then looks at its timers."""
         self._note(node, "resumed")
-        node.resume()
         self._disturb()
+        node.resume()
 
     def handle(self, node: SimulatedNode, event: Event, router: Router | None = None) -> None:
         """Give ``event`` to a Router of ``node``, by default its first."""
-        node.handle(router or node.router, event)
+        self._note(node, f"{TOLD}{event}")
         self._disturb()
+        node.handle(router or node.router, event)
 
     def set_clock(self, node: SimulatedNode, *, rate: float = 1.0, ahead: float = 0.0) -> None:
         """Let the clock of ``node`` drift (``rate`` 1.01: it gains 1 %), and jump ``ahead`` seconds."""
-        node.set_clock(rate=rate, ahead=ahead)
+        self._note(node, f"{TOLD}a clock of rate {rate:g}, {ahead:g} s ahead")
         self._disturb()
+        node.set_clock(rate=rate, ahead=ahead)
 
     # -- what one asks --
 
@@ -236,8 +240,8 @@ class Simulation:
 
     def _boot(self, node: SimulatedNode) -> None:
         node.heard = None if self._watcher is None else {}
-        node.boot()
         self._disturb()
+        node.boot()
 
     def _new(self, name: str) -> tuple[int, MacAddress]:
         if not name or name in self.nodes or name in self.hosts:
