@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from vrrplib.backends.macvlan import MacvlanBackend as MacvlanBackend
     from vrrplib.election import actions as actions
     from vrrplib.election import events as events
+    from vrrplib.election.announcing import AnnouncementPolicy as AnnouncementPolicy
     from vrrplib.election.config import RouterConfig as RouterConfig
+    from vrrplib.election.groups import SyncGroup as SyncGroup
     from vrrplib.election.router import Router as Router
     from vrrplib.election.states import Reason as Reason
     from vrrplib.election.states import State as State
     from vrrplib.election.statistics import Statistics as Statistics
     from vrrplib.election.timers import active_down_interval as active_down_interval
     from vrrplib.election.timers import skew_time as skew_time
+    from vrrplib.election.tracking import Condition as Condition
+    from vrrplib.election.tracking import Tracker as Tracker
     from vrrplib.errors import BackendError as BackendError
     from vrrplib.errors import ConfigError as ConfigError
     from vrrplib.errors import DecodeError as DecodeError
@@ -103,11 +107,14 @@ _MODULES = {
     "vrrplib.backends.macswap": "MacSwapBackend",
     "vrrplib.backends.macvlan": "MacvlanBackend",
     "vrrplib.election": "actions events",
+    "vrrplib.election.announcing": "AnnouncementPolicy",
     "vrrplib.election.config": "RouterConfig",
+    "vrrplib.election.groups": "SyncGroup",
     "vrrplib.election.router": "Router",
     "vrrplib.election.states": "Reason State",
     "vrrplib.election.statistics": "Statistics",
     "vrrplib.election.timers": "active_down_interval skew_time",
+    "vrrplib.election.tracking": "Condition Tracker",
     "vrrplib.errors": "BackendError ConfigError DecodeError Finding Problem VRRPError",
     "vrrplib.node": "Node Notice",
     "vrrplib.rules": "RFC2338 RFC3768 RFC5798 RFC9568 RFC9568_PUBLISHED Rules Verdict",
