@@ -1,6 +1,7 @@
 """What the four RFCs differ in, as data: everything else asks a :class:`Rules`, and never a version number.
 
-Some fields are alike in all four: they are about neighbours, which :mod:`vrrplib.profiles` describes. A rule set is a value: ``dataclasses.replace(RFC9568, name="ours", interval_mismatch=Verdict.DISCARD)`` is one too.
+Some fields are alike in all four: they are about neighbours, which :mod:`vrrplib.profiles` describes. A rule set is
+a value: ``dataclasses.replace(RFC9568, name="ours", interval_mismatch=Verdict.DISCARD)`` is one too.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Rules:
     zero_interval: Verdict = Verdict.WARN
     """Interval 0 in VRRPv3: RFC 9568 erratum 8301. Without it a Router would promote at once, over and over."""
     zero_interval_as: float = 0.0
-    """What a Backup takes an interval of 0 for, in seconds, where ``zero_interval`` lets it pass; 0: it does not."""
+    """What a Backup takes an interval of 0 for, in seconds, where ``zero_interval`` lets it pass; 0: it cannot."""
     global_first_address: Verdict = Verdict.IGNORE
     """VRRPv3 over IPv6 whose first address is not link-local: RFC 9568 erratum 8300."""
     heard_by_owner: Verdict = Verdict.DISCARD
