@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 
 from tests.election.play import ACTIVE, BACKUP, config
 from vrrplib.backends.base import HostChange, HostChangeKind, NetBackend, Watch
+from vrrplib.election.actions import StateChanged
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
+from vrrplib.election.states import Reason, State
 from vrrplib.errors import BackendError
-from vrrplib.node import Node
+from vrrplib.node import Node, Notice
 from vrrplib.transports.memory import MemoryTransport
 from vrrplib.wire.addresses import virtual_mac
 from vrrplib.wire.datagram import Datagram
@@ -77,13 +79,22 @@ class LoggingTransport(MemoryTransport):
     def __init__(self, log: list[str] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.log: list[str] = [] if log is None else log
+        self.datagrams: list[Datagram] = []
         self.failing = False
 
     def send(self, frame: bytes) -> None:
-        if self.failing:
-            raise BackendError("mem0: cannot send", operation="send", errno=errno.ENOBUFS)
+        self._may_fail()
         super().send(frame)
         self.log.append(describe(frame))
+
+    def send_datagram(self, datagram: Datagram) -> None:
+        self._may_fail()
+        self.datagrams.append(datagram)
+        self.log.append(f"to {datagram.destination} {datagram.payload[1]} {datagram.payload[2]}")
+
+    def _may_fail(self) -> None:
+        if self.failing:
+            raise BackendError("mem0: cannot send", operation="send", errno=errno.ENOBUFS)
 
 
 class FakeWatch(Watch):
@@ -126,6 +137,15 @@ def rival_frame(
     )
     payload = packet.encode(source, "224.0.0.18")
     return advertisement_frame(Datagram(payload, source, "224.0.0.18", ttl), virtual_mac(vrid))
+
+
+def states(notices: Iterable[Notice]) -> list[tuple[State, State, Reason]]:
+    """(old, new, reason) of each change."""
+    return [
+        (notice.report.old, notice.report.new, notice.report.reason)
+        for notice in notices
+        if isinstance(notice.report, StateChanged)
+    ]
 
 
 class Rig:

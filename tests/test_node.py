@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.election.play import ACTIVE, BACKUP, INITIALIZE, V6, config
-from tests.node_parts import AloneBackend, BatchBackend, FakeBackend, FakeWatch, Rig, active, rival_frame
+from tests.node_parts import (
+    AloneBackend,
+    BatchBackend,
+    FakeBackend,
+    FakeWatch,
+    Rig,
+    active,
+    rival_frame,
+    states,
+)
 from vrrplib.backends.base import HostChangeKind
-from vrrplib.election.actions import HostFailed, StateChanged
+from vrrplib.election.actions import HostFailed
 from vrrplib.election.events import ConfigChanged, Shutdown, Startup
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason
@@ -17,14 +26,6 @@ from vrrplib.node import FIRST_RETRY, LAST_RETRY, REPORT_SPACING
 OWNER = config(priority=255)
 DOWN = 3 + 156 / 256  # Active_Down_Interval of config()
 PROMOTION = ["activate 1", "advert 1 100", "announce", "announce"]
-
-
-def states(notices) -> list[tuple]:
-    return [
-        (notice.report.old, notice.report.new, notice.report.reason)
-        for notice in notices
-        if isinstance(notice.report, StateChanged)
-    ]
 
 
 def failures(notices) -> list[str]:

@@ -8,14 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.election.play import ACTIVE, BACKUP, config
-from tests.node_parts import Rig, active, rival_frame
-from vrrplib.election.actions import Discarded
-from vrrplib.election.events import ConfigChanged, PriorityChanged
-from vrrplib.errors import Problem
-from vrrplib.node import MOST_FRAMES_PER_STEP, Node
+from tests.election.play import ACTIVE, BACKUP, V2, config
+from tests.node_parts import Rig, active, rival_frame, states
+from vrrplib.election.actions import Discarded, HostFailed, Ready, Stalled
+from vrrplib.election.events import ConfigChanged, GroupHeld, PriorityChanged
+from vrrplib.election.states import Reason
+from vrrplib.errors import Finding, Problem
+from vrrplib.node import MOST_FRAMES_KEPT, MOST_FRAMES_PER_STEP, Node
+from vrrplib.rules import RFC3768
 from vrrplib.transports.memory import MemoryTransport
-from vrrplib.wire.frames import announcement_frame
+from vrrplib.wire.ah import AuthenticationHeader
+from vrrplib.wire.authentication import HMACTrailer, sign, verify
+from vrrplib.wire.checksum import ChecksumForm
+from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
+from vrrplib.wire.keys import Replay
+from vrrplib.wire.packets import VRRPv2, decode
 
 DOWN = 3 + 156 / 256  # Active_Down_Interval of config()
 
@@ -158,6 +165,118 @@ def test_events_of_the_caller_are_performed():
     rig.node.handle(rig.router, PriorityChanged(120), 10.5)
     rig.node.step(11.0)
     assert rig.take_log() == ["advert 1 120"]
+
+
+# -- signed, and to peers --
+
+PEERS = ["192.0.2.3", "192.0.2.4"]
+
+
+def test_an_ah_is_sent_as_it_was_signed():
+    scheme = AuthenticationHeader("s3cr3t")
+    rig = active(config(**V2, authentication=scheme))
+    rig.node.step(11.0)
+    replay, numbers = Replay(), []
+    for frame in rig.transport.sent:
+        datagram = parse(frame, verify_header=True)
+        if datagram is not None:
+            found = verify(scheme, datagram, replay)
+            assert not isinstance(found, Finding), found
+            replay = found.replay
+            numbers.append(found.sequence)
+    assert numbers == [1, 2]
+
+
+def test_an_ah_is_heard_with_its_header_and_only_once():
+    scheme = AuthenticationHeader("s3cr3t")
+    rig = active(config(**V2, authentication=scheme))
+    packet = VRRPv2(vrid=1, priority=200, addresses=["192.0.2.100", "192.0.2.101"])
+    signed = sign(scheme, packet, "192.0.2.3", "224.0.0.18", sequence=7)
+    frame = advertisement_frame(signed, "02:00:00:00:00:03", header=signed.header)
+    rig.transport.deliver(frame)
+    rig.transport.deliver(frame)
+    (_, again) = rig.node.step(10.5)
+    assert rig.router.state is BACKUP
+    assert again.report.reason is Problem.REPLAY
+    bare = advertisement_frame(signed, "02:00:00:00:00:03")
+    rig.transport.deliver(bare)
+    (notice,) = rig.node.step(10.6)
+    assert notice.report.reason is Problem.AUTHENTICATION
+
+
+def test_numbered_messages_are_not_kept():
+    rig = active(config(authentication=HMACTrailer(bytes(32))))
+    for second in range(11, 40):
+        rig.node.step(float(second))
+    (member,) = rig.node._members.values()
+    assert member.encoded == {}
+    assert len({frame for frame in rig.transport.sent if parse(frame)}) == 30
+
+
+def test_peers_get_datagrams_which_are_encoded_once():
+    rig = active(config(peers=PEERS))
+    rig.node.step(11.0)
+    rig.node.step(12.0)
+    assert rig.take_log() == ["to 192.0.2.3 1 100", "to 192.0.2.4 1 100"] * 2
+    assert rig.transport.datagrams[-1] is rig.transport.datagrams[-3]
+    assert decode(
+        rig.transport.datagrams[-1].payload, source="192.0.2.2", destination="192.0.2.4",
+        accept_checksum=ChecksumForm.PSEUDO_HEADER,
+    )  # fmt: skip
+
+
+def test_what_peers_are_sent_is_made_before_the_promotion(monkeypatch):
+    rig = Rig(config(peers=PEERS))
+    rig.node.start(0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("vrrplib.election.actions.SendAdvertisement.datagram", lambda _: pytest.fail("encoded late"))
+        rig.node.step(DOWN)
+    assert rig.take_log()[1:4] == ["activate 1", "to 192.0.2.3 1 100", "to 192.0.2.4 1 100"]
+
+
+def test_a_peer_that_cannot_be_reached_keeps_nobody_from_the_others_and_is_told():
+    rig = Rig(config(peers=PEERS))
+    rig.node.start(0.0)
+    rig.transport.failing = True
+    notices = rig.node.step(DOWN)
+    assert [notice.report.doing for notice in notices if isinstance(notice.report, HostFailed)] == [
+        "sendadvertisement",
+        "announce",
+    ]
+    assert rig.router.state is ACTIVE
+
+
+def test_what_is_kept_is_bounded_whatever_changes():
+    rig = active(config(peers=PEERS, also=RFC3768))
+    for step in range(200):
+        rig.node.handle(rig.router, PriorityChanged(1 + step), 10.5)
+        rig.node.step(11.0 + step)
+    (member,) = rig.node._members.values()
+    assert len(member.encoded) <= 2 * MOST_FRAMES_KEPT
+
+
+# -- the machine stood still --
+
+
+def test_a_stall_is_told_at_most_every_ten_seconds_unless_it_is_twice_as_long():
+    rig = active(config(advertisement_interval=0.01))
+    told, now = [], 10.0
+    for late in (0.05, 0.05, 0.05, 0.5, 0.05, 20.0, 0.05):
+        now += 0.01 + late
+        told += rig.node.step(now)
+    assert [round(notice.report.late, 1) for notice in told if isinstance(notice.report, Stalled)] == (
+        pytest.approx([0.1, 0.5, 20.0, 0.1], abs=0.06)
+    )
+
+
+def test_a_held_backup_reports_that_it_is_ready():
+    rig = Rig()
+    rig.node.handle(rig.router, GroupHeld(True), 0.0)
+    rig.node.start(0.0)
+    (notice,) = rig.node.step(DOWN)
+    assert notice.report == Ready()
+    assert rig.node.deadline is None
+    assert states(rig.node.handle(rig.router, GroupHeld(False), 9.0)) == [(BACKUP, ACTIVE, Reason.NO_RESPONSE)]
 
 
 # -- garbage: counted, never raised, and the state stays what it was --

@@ -19,6 +19,7 @@ from vrrplib.election.actions import (
     Reconfigure,
     Report,
     SendAdvertisement,
+    Stalled,
     Warned,
 )
 from vrrplib.election.events import Event, Shutdown, Startup, TimerExpired
@@ -27,11 +28,12 @@ from vrrplib.election.states import Reason, State
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.transports.base import Transport
 from vrrplib.wire.addresses import Family, IPAddress, MacAddress
+from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
 
 MOST_FRAMES_PER_STEP = 1024
 MOST_FRAMES_KEPT = 4
-"""Of one virtual router: two versions, with two priorities."""
+"""Of one virtual router, for each destination: two versions, with two priorities."""
 REPORT_SPACING = 10.0
 """Seconds between two notices of the same virtual router and problem (RFC 9568 7.1: logs are rate-limited)."""
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
@@ -67,7 +69,9 @@ class _Member:
 
     router: Router
     backend: NetBackend
-    frames: dict[int, tuple[SendAdvertisement, MacAddress, bytes]] = dataclasses.field(default_factory=dict)
+    encoded: dict[int, tuple[SendAdvertisement, MacAddress, bytes | Datagram]] = dataclasses.field(
+        default_factory=dict
+    )
     """What was sent, by the identity of its action: it comes again while nothing has changed."""
     announcements: dict[tuple[IPAddress, MacAddress], bytes] = dataclasses.field(default_factory=dict)
     retry_at: float | None = None
@@ -224,8 +228,9 @@ class Node:
 
     def _encode_ahead(self, member: _Member) -> None:
         """Make what a promotion sends, which would cost it half a millisecond."""
-        for advertisement in member.router.advertisements:
-            self._encode(member, advertisement)
+        if not member.router.config.numbers_messages:
+            for advertisement in member.router.advertisements:
+                self._encode(member, advertisement)
         mac = member.backend.mac
         member.announcements = {
             (address.ip, mac): announcement_frame(address.ip, mac) for address in member.router.config.addresses
@@ -262,21 +267,28 @@ class Node:
                 assert_never(effect)
 
     def _advertise(self, member: _Member, effect: SendAdvertisement) -> None:
-        if effect.destination.is_multicast:
-            self.transport.send(self._encode(member, effect))
+        encoded = self._encode(member, effect)
+        if isinstance(encoded, Datagram):
+            self.transport.send_datagram(encoded)
         else:
-            self.transport.send_datagram(effect.datagram())  # to a peer, by the kernel's routes
+            self.transport.send(encoded)
 
-    def _encode(self, member: _Member, effect: SendAdvertisement) -> bytes:
+    def _encode(self, member: _Member, effect: SendAdvertisement) -> bytes | Datagram:
+        """A frame for the group; for a peer a datagram, which the kernel routes."""
         mac = member.backend.advertisement_mac
-        known = member.frames.get(id(effect))
+        known = member.encoded.get(id(effect))
         if known is not None and known[0] is effect and known[1] == mac:
             return known[2]
-        frame = advertisement_frame(effect.datagram(), mac)
-        if len(member.frames) >= MOST_FRAMES_KEPT:
-            member.frames.clear()
-        member.frames[id(effect)] = (effect, mac, frame)
-        return frame
+        datagram = effect.datagram()
+        encoded: bytes | Datagram = datagram
+        if effect.destination.is_multicast:
+            encoded = advertisement_frame(datagram, mac, header=datagram.header or None)
+        config = member.router.config
+        if not config.numbers_messages:  # else it never comes again
+            if len(member.encoded) >= MOST_FRAMES_KEPT * max(1, len(config.peers)):
+                member.encoded.clear()
+            member.encoded[id(effect)] = (effect, mac, encoded)
+        return encoded
 
     def _announce(self, member: _Member, address: IPAddress) -> None:
         mac = member.backend.mac
@@ -375,6 +387,8 @@ def _frequent(report: Report) -> tuple[object, ...] | None:
     match report:
         case Discarded() | Warned():
             return type(report), report.reason
+        case Stalled(late):
+            return Stalled, math.frexp(late)[1]  # one that is twice as long is told at once
         case HostFailed(doing="sendadvertisement" | "announce"):
             return report.doing, report.errno
     return None
