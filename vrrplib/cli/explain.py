@@ -81,7 +81,7 @@ def _read(file: BinaryIO, name: str, size: int) -> tuple[Explanation, Break | No
 
 
 def _show(output: Output, story: Explanation, *, changes: bool) -> None:
-    began = datetime.fromtimestamp(story.start, UTC).isoformat(sep=" ", timespec="microseconds")
+    began = _date(story.start)
     words = f"{story.records} records, {story.adverts} adverts, {story.end - story.start:.6f} s from {began}"
     output.event(
         "capture",
@@ -97,6 +97,14 @@ def _show(output: Output, story: Explanation, *, changes: bool) -> None:
     if not changes:
         for note in story.observations:
             _show_note(output, note, story.start)
+
+
+def _date(time: float) -> str:
+    """A file may claim any time, and the calendar ends in 9999."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat(sep=" ", timespec="microseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{time:g} s after 1970"
 
 
 def _show_router(output: Output, story: RouterStory, start: float, *, changes: bool) -> None:

@@ -152,16 +152,36 @@ def after_gap(now: int, sender: Sender, pace: float, alive: int) -> Verdict:
     verdict = Verdict(Cause.STALLED, sender.last, pace, "one interval")
     intervals = seconds(now - sender.last) / pace
     whole = round(intervals)
-    if whole >= 2 and abs(intervals - whole) * pace <= max(0.003, 0.03 * pace):
+    if whole >= 2 and abs(intervals - whole) * pace <= max(0.003, 0.01 * pace):
         words = f"it kept its cadence: {whole - 1} advert{'s' * (whole > 2)} may have been lost on the way"
         verdict.suspect(Suspect.LOSS, words)
     if alive > sender.last + int(1.1 * pace * NANOSECONDS):
         verdict.suspect(Suspect.PROCESS, "its machine sent other frames meanwhile: the process stood still")
         return verdict
-    words = "its cadence is another one after it: the process, or the machine, stood still"
-    if not verdict.suspicions:
-        verdict.suspect(Suspect.PROCESS, words)
+    words = "the process, or the machine, stood still"
+    words = "or " + words if verdict.suspicions else "its cadence is another one after it: " + words
+    verdict.suspect(Suspect.PROCESS, words)
     verdict.suspect(Suspect.LINK, "or its link was down")
+    return verdict
+
+
+def beside(taker: Sender, old: Sender, version: int) -> Verdict:
+    """``taker`` begins while ``old`` is to be heard: because it beats it, or because it did not hear it."""
+    if taker.beats(old):
+        return Verdict(Cause.PREEMPTION)
+    verdict = Verdict(Cause.UNHEARD)
+    theory, _ = down(taker.priority, old.pace, version)
+    words = f"by the RFC it had heard no advert of {old.speaker.source} for {theory:.6g} s, or dropped them"
+    verdict.suspect(Suspect.ONE_WAY, words)
+    return verdict
+
+
+def yielding(heard: int, again: int) -> Verdict:
+    """The first advert that it may have yielded to is of ``heard``, the last of ``again`` (-1: there is one)."""
+    verdict = Verdict(Cause.YIELDED)
+    if again > heard:
+        later = f"or up to {seconds(again - heard):.6f} s later: there are more adverts that it may have yielded to"
+        verdict.suspect(Suspect.LATER, later)
     return verdict
 
 

@@ -100,6 +100,7 @@ class Explainer:
         self._interfaces: set[str] = set()
         self._neighbours_seen: set[Family] = set()
         self._start = self._now = -1
+        self._shift = 0
         self._records = self._adverts = self._ignored = 0
 
     def feed(self, record: Captured) -> None:
@@ -153,19 +154,19 @@ class Explainer:
     # -- time --
 
     def _tick(self, time: int | None) -> None:
-        """A record without a time is of the time of the one before; time never goes back in here."""
+        """Time never goes back in here, and a record without one is of the time of the one before."""
         if time is None:
             self._loose.note(Note.CLOCK, max(self._now, 0), "a record has no time: that of the one before is taken")
             time = self._now
+        else:
+            time = max(time + self._shift, 0)
         if self._start < 0:
-            self._start = max(time, 0)
-        if time < self._now:
-            if self._now - time > NANOSECONDS // 100:  # less is how several interfaces are merged
-                words = "the time goes back: what is measured around here means nothing"
-                self._loose.note(Note.CLOCK, self._now, words)
-            else:
-                return
-        self._now = max(time, 0)
+            self._start = time = max(time, 0)
+        if self._now - time > NANOSECONDS:  # less is how several interfaces are merged
+            words = "the clock goes back: times from here on are those of a clock that did not"
+            self._loose.note(Note.CLOCK, self._now, words)
+            self._shift += self._now - time
+        self._now = max(self._now, time)
 
     # -- VRRP --
 

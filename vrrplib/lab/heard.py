@@ -9,12 +9,14 @@ from vrrplib.errors import Finding, Problem
 from vrrplib.lab.catalogue import BY_NAME, Answer
 from vrrplib.lab.story import ConflictReason, Note, Reason, Speaker
 from vrrplib.rules import DEFAULT_RULES, RFC9568, Rules
-from vrrplib.wire.addresses import ADVERTISEMENT_TTL, Family, IPAddress, group_address
+from vrrplib.wire.addresses import ADVERTISEMENT_TTL, Family, IPAddress, MacAddress, group_address
+from vrrplib.wire.announcements import Announcement
 from vrrplib.wire.checksum import ChecksumForm, names_of
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.packets import Inspection, Packet, VRRPv2
 
 _MOST_SHOWN = 8  # addresses in a sentence
+MOST_MACS = 8
 _DESTINATION = {
     (2, Family.IPV4): "RFC 3768 5.2.2",
     (2, Family.IPV6): "RFC 3768 5.2.2",
@@ -94,6 +96,37 @@ def _authentication(datagram: Datagram, packet: Packet) -> str:
     return {1: "simple text", 2: "type 2 (AH)", 254: "Cisco's MD5"}.get(
         packet.auth_type, f"type {packet.auth_type}"
     )
+
+
+@dataclasses.dataclass(slots=True)
+class Burst:
+    """Announcements of one beginning."""
+
+    count: int = 0
+    first: int = 0
+    last: int = 0
+    macs: dict[MacAddress, None] = dataclasses.field(default_factory=dict)
+    addresses: set[IPAddress] = dataclasses.field(default_factory=set)
+
+    def add(self, now: int, announcement: Announcement) -> None:
+        if not self.count:
+            self.first = now
+        self.count, self.last = self.count + 1, now
+        if announcement.mac is not None and len(self.macs) < MOST_MACS:
+            self.macs[announcement.mac] = None
+        self.addresses.add(announcement.address)  # those of the virtual router, 255 at most
+
+
+@dataclasses.dataclass(slots=True)
+class Seen:
+    """An observation in the making."""
+
+    note: Note
+    time: int
+    words: str
+    clause: str
+    speaker: Speaker | None
+    count: int = 1
 
 
 def rules_of(version: int) -> Rules:

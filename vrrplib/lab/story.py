@@ -35,8 +35,10 @@ class Suspect(enum.StrEnum):
 
     PROCESS = "process"  # the VRRP process died or stood still; the machine and its link were up
     LINK = "link"  # the link, or the machine
+    ONE_WAY = "one-way"  # what is heard here is not heard, or not accepted, there
     LOSS = "loss"  # single adverts that did not arrive at the taker, or here
     LATE = "late"  # a timer that fired late, or that began later
+    LATER = "later"  # or another advert, later, brought it about
     EARLY = "early"  # a shorter timer than the RFC's, or adverts that the taker did not hear
     SHARED_ADDRESS = "shared-address"  # two machines with one source address
     RESTART = "restart"  # the same machine once more

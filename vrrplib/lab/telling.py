@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from vrrplib.errors import Problem
-from vrrplib.lab.heard import rules_of
+from vrrplib.lab.heard import Seen, rules_of
 from vrrplib.lab.story import (
     NANOSECONDS,
     Announced,
@@ -23,7 +23,7 @@ from vrrplib.lab.story import (
     Transition,
     seconds,
 )
-from vrrplib.lab.tracking import Change, Pair, Seen, Term, Tracker
+from vrrplib.lab.tracking import Change, Pair, Term, Tracker
 from vrrplib.wire.addresses import Family, virtual_mac
 
 _MUST_ANNOUNCE = (

@@ -64,7 +64,8 @@ def svg(explanation: Explanation, name: str = "") -> str:
     if len(explanation.routers) > MOST_ROUTERS:
         drawing.line(f"and {len(explanation.routers) - MOST_ROUTERS} more virtual routers", "soft")
     if explanation.routers:
-        drawing.line(_KEY, "soft small")
+        for text in wrap(_KEY, _TEXT_WIDTH):
+            drawing.line(text, "soft small")
     else:
         drawing.line("No VRRP in this capture.", "soft")
     return drawing.document(name)

@@ -6,36 +6,17 @@ import dataclasses
 
 from vrrplib.lab import causes
 from vrrplib.lab.causes import Departed, Verdict, is_gap
-from vrrplib.lab.heard import Budget, Sender, conflict_reasons
+from vrrplib.lab.heard import MOST_MACS, Budget, Burst, Seen, Sender, conflict_reasons
 from vrrplib.lab.story import NANOSECONDS, Cause, Note, Reason, Speaker, Suspect, Suspicion
 from vrrplib.wire.addresses import IPAddress, MacAddress
 from vrrplib.wire.announcements import Announcement
 
 MOST_SENDERS = 64
 """Senders of one virtual router: what is more is a flood, and only counted."""
-_MOST_MACS = 8
 _MOST_NOTES = 512
+_MOST_PAIRS = 32
 _VIRTUAL = bytes.fromhex("00005e00")  # virtual MACs begin so: RFC 9568 7.3
 _GONE = 4.0  # intervals: more than every Active_Down_Interval
-
-
-@dataclasses.dataclass(slots=True)
-class Burst:
-    """Announcements of one beginning."""
-
-    count: int = 0
-    first: int = 0
-    last: int = 0
-    macs: dict[MacAddress, None] = dataclasses.field(default_factory=dict)
-    addresses: set[IPAddress] = dataclasses.field(default_factory=set)
-
-    def add(self, now: int, announcement: Announcement) -> None:
-        if not self.count:
-            self.first = now
-        self.count, self.last = self.count + 1, now
-        if announcement.mac is not None and len(self.macs) < _MOST_MACS:
-            self.macs[announcement.mac] = None
-        self.addresses.add(announcement.address)  # those of the virtual router, 255 at most
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -56,7 +37,10 @@ class Change:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Term:
-    """A tenure in the making; ``last`` is its last advert, ``answered`` the first one of somebody else after it."""
+    """A tenure in the making; ``last`` is its last advert, ``answered`` the first one of somebody else after it.
+
+    ``again`` is another of these before its own next one was due.
+    """
 
     sender: Sender
     start: int
@@ -67,6 +51,7 @@ class Term:
     interval: float
     adverts: int = 0
     answered: tuple[int, Sender] | None = None
+    again: int = -1
     end: int | None = None
     ended: Cause | None = None
 
@@ -90,18 +75,6 @@ class Pair:
 
     def other(self, term: Term) -> Term:
         return self.second if term is self.first else self.first
-
-
-@dataclasses.dataclass(slots=True)
-class Seen:
-    """An observation in the making."""
-
-    note: Note
-    time: int
-    words: str
-    clause: str
-    speaker: Speaker | None
-    count: int = 1
 
 
 class Tracker:
@@ -150,8 +123,10 @@ class Tracker:
                 continue
             if term.answered is None:
                 term.answered = (now, sender)
-            patience = causes.GAP if self._is_preempted(term) else _GONE
-            if len(self._open) > 1 and now - term.last > patience * other.pace * NANOSECONDS:
+            elif now - term.last < other.pace * NANOSECONDS:
+                term.again = now
+            silence = (now - term.last) / NANOSECONDS / other.pace
+            if silence > causes.GAP and len(self._open) > 1 and (silence > _GONE or self._is_preempted(term)):
                 self._fell_silent(term)
         if priority == 0:
             self._resigned(now, sender)
@@ -183,7 +158,7 @@ class Tracker:
         self.answered_at = now
         if mac.packed[:4] == _VIRTUAL:
             return  # it may be anybody's
-        if mac in self._answers or len(self._answers) < _MOST_MACS:
+        if mac in self._answers or len(self._answers) < MOST_MACS:
             self._answers[mac] = now
         if mac in self._old_answers:
             words = f"{mac} goes on answering for the virtual addresses after another took over"
@@ -198,7 +173,7 @@ class Tracker:
         elif now - sender.last > causes.GAP * pace * NANOSECONDS:
             self._goes_on(now, term, pace)
         term.adverts += 1
-        term.last, term.answered = now, None
+        term.last, term.answered, term.again = now, None, -1
         term.priority, term.interval = sender.priority, sender.interval
         self.addresses = sender.addresses
         self._pending = None
@@ -211,7 +186,10 @@ class Tracker:
         present = [term for term in self._open.values() if not is_gap(term.sender, now)]
         silent = [term for term in self._open.values() if term not in present]
         pending = self._pending
-        if pending and not present and now - pending.first <= causes.GAP * sender.pace * NANOSECONDS:
+        # what was announced before the one before it stopped was not its doing
+        before = max([term.last for term in silent] + [self._gone.time if self._gone else -1])
+        before = max(before, now - int(causes.GAP * sender.pace * NANOSECONDS))
+        if pending and not present and before < pending.first <= now:
             start, burst = pending.first, pending
         old, verdict = self._why(start, sender, present, silent)
         change = self._changed(start, verdict, old.speaker if old else None, sender.speaker)
@@ -221,8 +199,8 @@ class Tracker:
         if self._budget.take():
             self.terms.append(term)
         self._displace(silent, change)
-        for other in present:
-            self._pairs.append(Pair(other, term, start, [0, 0]))
+        room = max(0, _MOST_PAIRS - len(self._pairs))
+        self._pairs += [Pair(other, term, start, [0, 0]) for other in present[:room]]
         self._open[sender] = term
         self._gone = None
         return term
@@ -242,7 +220,7 @@ class Tracker:
             if silent and not present:
                 alive = max(old.alive, self.answered_at)
                 return old, causes.after_silence(start, sender, old, self.version, alive)
-            return old, Verdict(Cause.PREEMPTION if sender.beats(old) else Cause.UNHEARD)
+            return old, causes.beside(sender, old, self.version)
         if self._gone is not None:
             return self._gone.sender, causes.after_resignation(start, sender, self._gone, self.version)
         heard_nobody = start - self._began > causes.GAP * sender.pace * NANOSECONDS
@@ -270,7 +248,7 @@ class Tracker:
 
     def _resigned(self, now: int, sender: Sender) -> None:
         term = self._open.get(sender)
-        before = sender.last
+        before, self._pending = sender.last, None
         if term is not None:
             for other in [pair.first for pair in self._pairs if pair.second is term]:
                 if self._is_preempted(other):
@@ -320,15 +298,20 @@ class Tracker:
                 self._ends(term, pair.start, other.change.verdict.cause)
                 return
             # it was about to be silent for good when the other began, before its time
-            if other.change.verdict.cause is Cause.UNHEARD:
+            if other.change.verdict.cause is Cause.UNHEARD and term.last <= pair.start:
                 alive = max(term.sender.alive, self.answered_at if self.answered_at < pair.start else -1)
                 other.change.verdict = causes.after_silence(
                     pair.start, other.sender, term.sender, self.version, alive
                 )
                 self._ends(term, term.last, other.change.verdict.cause)
                 return
-        self._ends(term, heard, Cause.YIELDED)
-        change = self._changed(heard, Verdict(Cause.YIELDED), term.sender.speaker, by.speaker)
+        if term.sender.beats(by):  # which is no reason to yield
+            self._ends(term, term.last, Cause.SILENT)
+            change = self._changed(term.last, Verdict(Cause.SILENT), term.sender.speaker, by.speaker)
+        else:
+            self._ends(term, heard, Cause.YIELDED)
+            verdict = causes.yielding(heard, term.again)
+            change = self._changed(heard, verdict, term.sender.speaker, by.speaker)
         change.priority = by.priority
 
     def _ends(self, term: Term, end: int, cause: Cause) -> None:

@@ -66,7 +66,7 @@ def _who(item: Transition) -> str:
         case Cause.YIELDED:
             return f"{old} yielded to {new}"
         case Cause.SILENT:
-            return f"{old} fell silent, and nobody took over"
+            return f"{old} fell silent, and " + ("nobody took over" if item.new is None else f"{new} goes on")
 
 
 def _announced(item: Announced, family: Family) -> str:
