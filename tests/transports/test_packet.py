@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import select
 import subprocess
@@ -15,9 +17,12 @@ from tests.linux.process import wait_until
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.transports.packet import PacketTransport
 from vrrplib.wire.addresses import MacAddress
+from vrrplib.wire.ah import AuthenticationHeader
+from vrrplib.wire.authentication import sign, verify
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import advertisement_frame, announcement_frame
-from vrrplib.wire.packets import VRRPv3
+from vrrplib.wire.packets import VRRPv2, VRRPv3, decode
+from vrrplib.wire.parsing import parse
 
 VIRTUAL = "00:00:5e:00:01:33"
 
@@ -215,6 +220,125 @@ class TestGroups:
                     return transport.receive() == ADVERT
 
                 wait_until(arrives, 5, "frame")
+
+
+def icmp(frame) -> bool:
+    packet = frame.ip
+    return packet is not None and packet[4] in (1, 58) and packet[5][0] in (1, 3, 4)  # errors of both families
+
+
+@pytest.mark.linux
+class TestUnicast:
+    """Two transports on the LAN: datagrams arrive with all that election and authentication ask for."""
+
+    @pytest.fixture
+    def both(self, hosts):
+        a, b = hosts
+        a.link_up()  # IPv6 addresses may have gone with the link
+        with PacketTransport("eth0", netns=a.path) as first, PacketTransport("eth0", netns=b.path) as second:
+            yield first, second
+
+    @pytest.mark.parametrize("family", [4, 6])
+    def test_it_arrives_and_nobody_complains(self, both, hosts, family):
+        first, second = both
+        source, peer = ("10.77.0.1", "10.77.0.2") if family == 4 else [host.link_local() for host in hosts]
+        address = "10.77.0.100" if family == 4 else "fe80::5e:51"
+        payload = VRRPv3(vrid=51, addresses=[address]).encode(source, peer)
+        with hosts[0].lab.capture() as capture:
+            first.send_datagram(Datagram(payload, source, peer, 255))
+            (frame,) = received(second)
+            hosts[0].ping("10.77.0.2")  # an error would have been sent by now
+        assert frame[:6] == MacAddress(hosts[1].mac).packed
+        assert frame[6:12] == MacAddress(hosts[0].mac).packed
+        datagram = parse(frame, verify_header=True)
+        assert (datagram.payload, str(datagram.source), str(datagram.destination)) == (payload, source, peer)
+        assert datagram.ttl == 255
+        tos = frame[15] if family == 4 else int.from_bytes(frame[14:16], "big") >> 4 & 0xFF
+        assert tos == 0xC0
+        assert decode(datagram.payload, source=source, destination=peer)
+        assert capture.select(icmp) == []  # "protocol unreachable", if nobody had claimed it
+
+    def test_an_ah_goes_out_as_it_was_signed(self, both, hosts):
+        first, second = both
+        scheme = AuthenticationHeader("s3cr3t")
+        packet = VRRPv2(vrid=51, priority=200, addresses=["10.77.0.100"])
+        datagram = sign(scheme, packet, "10.77.0.1", "10.77.0.2", sequence=0x10007)
+        with hosts[0].lab.capture() as capture:
+            first.send_datagram(datagram)
+            (frame,) = received(second)
+            hosts[0].ping("10.77.0.2")
+        assert frame[14 : 14 + 44] == datagram.header
+        assert verify(scheme, parse(frame, verify_header=True)).sequence == 0x10007
+        assert capture.select(icmp) == []
+
+    def test_what_a_promiscuous_card_overhears_is_not_received(self, both, hosts):
+        """Adverts between others: with the switch as a hub, the frame is on our wire, and not for us."""
+        first, _ = both
+        a, b = hosts
+        a.ip("link", "set", "eth0", "promisc", "on")
+        try:
+            source, peer = "10.77.0.2", "10.77.0.3"
+            payload = VRRPv3(vrid=51, addresses=["10.77.0.100"]).encode(source, peer)
+            overheard = advertisement_frame(Datagram(payload, source, peer, 255), b.mac, "02:00:00:00:00:33")
+            b.send(overheard)
+            b.send(MARKER)
+            assert received(first) == [MARKER]
+        finally:
+            a.ip("link", "set", "eth0", "promisc", "off")
+
+    @pytest.mark.parametrize(
+        ("source", "peer", "why"),
+        [
+            ("fd77::99", "fd77::2", "that is no address of this host"),
+            ("fd77::1", "2001:db8::1", "Network is unreachable"),
+        ],
+    )
+    def test_what_cannot_be_sent_is_said(self, both, source, peer, why):
+        with pytest.raises(BackendError, match=f"eth0: cannot send from {source} to {peer}: {why}"):
+            both[0].send_datagram(Datagram(bytes(8), source, peer, 255))
+
+    def test_too_long_for_the_link(self, both):
+        with pytest.raises(BackendError, match=r"eth0: cannot send from .*: Message too long") as caught:
+            both[0].send_datagram(Datagram(bytes(1501), "10.77.0.1", "10.77.0.2", 255))
+        assert caught.value.errno == 90
+
+    def test_while_the_link_is_down_and_after_the_end(self, hosts):
+        a, _ = hosts
+        datagram = Datagram(bytes(8), "10.77.0.1", "10.77.0.2", 255)
+        with PacketTransport("eth0", netns=a.path) as transport:
+            a.link_down()
+            try:
+                with pytest.raises(BackendError, match="eth0: cannot send from"):
+                    transport.send_datagram(datagram)
+            finally:
+                a.link_up()
+            transport.send_datagram(datagram)
+        with pytest.raises(BackendError, match=r"eth0: cannot send from .*: the transport is closed"):
+            transport.send_datagram(datagram)
+
+    def test_a_peer_that_is_gone_neither_blocks_nor_keeps_us_from_the_others(self, both):
+        first, second = both
+        for _ in range(5000):  # the kernel keeps what waits for an answer to ARP, up to the socket's buffer
+            with contextlib.suppress(BackendError):
+                first.send_datagram(Datagram(bytes(8), "10.77.0.1", "10.77.0.77", 255))
+        with pytest.raises(BackendError, match="it answers neither ARP nor ND") as caught:
+            first.send_datagram(Datagram(bytes(8), "10.77.0.1", "10.77.0.77", 255))
+        assert caught.value.errno == errno.EAGAIN
+        first.send_datagram(Datagram(bytes(8), "10.77.0.1", "10.77.0.2", 255))
+        assert len(received(second)) == 1
+
+    def test_the_sockets_are_bounded_and_closed(self, hosts):
+        def count() -> int:
+            return len(os.listdir("/proc/self/fd"))
+
+        before = count()
+        with PacketTransport("eth0", netns=hosts[0].path) as transport:
+            open_ = count()
+            for number in range(1, 255):
+                transport.send_datagram(Datagram(bytes(8), "10.77.0.1", f"10.77.1.{number}", 255))
+                transport.send_datagram(Datagram(bytes(8), "10.77.0.1", f"10.77.2.{number}", 255))
+            assert count() <= open_ + 256
+        assert count() == before
 
 
 @pytest.mark.linux

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import os
 import socket
 import struct
 from types import TracebackType
@@ -13,7 +14,17 @@ from typing import Self
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace, run_in
 from vrrplib.transports.base import Transport
-from vrrplib.wire.addresses import AH_PROTOCOL, PROTOCOL, Family, MacAddress, group_address, multicast_mac
+from vrrplib.wire.addresses import (
+    AH_PROTOCOL,
+    PROTOCOL,
+    Family,
+    IPAddress,
+    MacAddress,
+    group_address,
+    multicast_mac,
+)
+from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.frames import IPv4Header, IPv6Header
 
 LARGEST_FRAME = 9216 + 18
 """A jumbo frame; what is longer is cut, and the longest VRRP message has 4,088 bytes (RFC 9568 5.2)."""
@@ -30,6 +41,13 @@ _JUMP_IF_EQUAL, _AND, _RETURN = 0x15, 0x54, 0x06
 _AUXILIARY = 0xFFFFF000  # SKF_AD_OFF: offsets from here on read what the kernel knows of the frame
 _PACKET_TYPE, _VLAN_TAG, _VLAN_TAG_PRESENT = _AUXILIARY + 4, _AUXILIARY + 44, _AUXILIARY + 48
 _OTHER_HOST = 3
+# <linux/in.h>, <linux/in6.h>
+_IP_PKTINFO, _IP_MULTICAST_ALL = 8, 49
+_MOST_SENDERS = 256
+_UNICAST_ERRORS = {
+    errno.EAGAIN: "it answers neither ARP nor ND, and what was sent before still waits",
+    errno.EINVAL: "that is no address of this host",
+}
 
 _PASSED = (PROTOCOL, AH_PROTOCOL)
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: parse() sees through them
@@ -44,6 +62,7 @@ class PacketTransport(Transport):
 
     ``netns`` is the network namespace of the interface: a name, path, process id or descriptor
     (:func:`vrrplib.namespaces.run_in`). ``mac`` is the interface's address at the time of opening.
+    :meth:`send_datagram` takes the kernel's routes by this interface, and the datagram's source for its own.
     BackendError for an interface that does not exist or is no Ethernet, and for a missing privilege.
 
     While the interface is down nothing is received and :meth:`send` fails; it works again when that is up.
@@ -54,9 +73,11 @@ class PacketTransport(Transport):
         if not isinstance(interface, str) or not interface or "\0" in interface:
             raise ConfigError(f"interface must be the name of a network interface, not {interface!r}")
         self.interface = interface
-        opened = run_in(netns, lambda: _open(interface))
+        opened = run_in(netns, lambda: _open(interface, stays=netns is None))
         self.mac = opened.mac
+        self._index, self._netns = opened.index, opened.netns
         self._packets, self._joined = opened.packets, opened.joined
+        self._senders: dict[IPAddress, socket.socket] = {}
 
     def send(self, frame: bytes) -> None:
         try:
@@ -65,6 +86,39 @@ class PacketTransport(Transport):
             raise BackendError(
                 f"{self.interface}: cannot send: {_explain(error)}", operation="send", errno=error.errno
             ) from error
+
+    def send_datagram(self, datagram: Datagram) -> None:
+        destination, source = datagram.destination, datagram.source.packed
+        if datagram.family is Family.IPV4:
+            header = datagram.header or IPv4Header().encode(datagram)
+            way = socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4x", self._index, source)
+            to: tuple[object, ...] = (str(destination), 0)
+        else:
+            header = datagram.header or IPv6Header().encode(datagram)
+            way = socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16si", source, self._index)
+            to = (str(destination), 0, 0, self._index if destination.is_link_local else 0)
+        try:
+            self._sender(datagram).sendmsg([header, datagram.payload], [way], socket.MSG_DONTWAIT, to)
+        except OSError as error:
+            why = _UNICAST_ERRORS.get(error.errno or 0) or _explain(error)
+            raise BackendError(
+                f"{self.interface}: cannot send from {datagram.source} to {destination}: {why}",
+                operation="send",
+                errno=error.errno,
+            ) from error
+
+    def _sender(self, datagram: Datagram) -> socket.socket:
+        """A raw socket for each destination: what waits for one that is gone must not keep us from the others."""
+        sender = self._senders.get(datagram.destination)
+        if sender is None:
+            if self.fileno() < 0:
+                raise OSError(errno.EBADF, "closed")
+            if len(self._senders) >= _MOST_SENDERS:
+                self._senders.popitem()[1].close()
+            kind = socket.AF_INET if datagram.family is Family.IPV4 else socket.AF_INET6
+            sender = run_in(self._netns, lambda: socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_RAW))
+            self._senders[datagram.destination] = sender
+        return sender
 
     def receive(self) -> bytes | None:
         try:
@@ -80,8 +134,12 @@ class PacketTransport(Transport):
 
     def close(self) -> None:
         """Close the sockets, which leaves the groups; may be called again."""
-        for opened in (self._packets, *self._joined):
+        for opened in (self._packets, *self._joined, *self._senders.values()):
             opened.close()
+        self._senders.clear()
+        if self._netns is not None:
+            os.close(self._netns)
+            self._netns = None
 
     def __enter__(self) -> Self:
         return self
@@ -103,11 +161,13 @@ class PacketTransport(Transport):
 class _Opened:
     packets: socket.socket
     joined: tuple[socket.socket, ...]
+    index: int
     mac: MacAddress
+    netns: int | None
 
 
-def _open(interface: str) -> _Opened:
-    """Everything that must happen in the interface's namespace."""
+def _open(interface: str, *, stays: bool) -> _Opened:
+    """Everything that must happen in the interface's namespace, which is the caller's if it ``stays``."""
     try:
         index = socket.if_nametoindex(interface)
     except OSError as error:
@@ -125,7 +185,7 @@ def _open(interface: str) -> _Opened:
                 raise BackendError(
                     f"{interface} is no Ethernet interface (ARPHRD type {hardware})", operation="open"
                 )
-            _attach_filter(packets)
+            _attach_filter(packets, _filter_program())
             packets.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             _join_in_the_card(packets, index)
             packets.bind((interface, _ETH_P_ALL))
@@ -134,8 +194,10 @@ def _open(interface: str) -> _Opened:
                 f"{interface}: cannot open a packet socket: {_explain(error)}", operation="open", errno=error.errno
             ) from error
         joined = tuple(opened.enter_context(member) for member in _join_by_report(index))
+        joined += tuple(opened.enter_context(claim) for claim in _claim())
+        here = None if stays else os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         opened.pop_all()
-    return _Opened(packets, joined, MacAddress(mac))
+    return _Opened(packets, joined, index, MacAddress(mac), here)
 
 
 def _explain(error: OSError) -> str:
@@ -189,7 +251,32 @@ def _join_by_report(index: int) -> list[socket.socket]:
     return joined
 
 
+def _claim() -> list[socket.socket]:
+    """Raw sockets that receive nothing, and are there: nobody else may seem to listen to these protocols.
+
+    The kernel would answer each unicast message to us with an ICMP error. What this kernel lacks is left out.
+    """
+    claimed = []
+    for family, protocol in (
+        (socket.AF_INET, PROTOCOL),
+        (socket.AF_INET, AH_PROTOCOL),
+        (socket.AF_INET6, PROTOCOL),
+    ):
+        try:
+            raw = socket.socket(family, socket.SOCK_RAW, protocol)
+        except OSError:
+            continue
+        claimed.append(raw)
+        with contextlib.suppress(OSError):  # it would only be more work for the kernel
+            _attach_filter(raw, _NOTHING)
+            if family == socket.AF_INET:
+                raw.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+    return claimed
+
+
 # -- the filter --
+
+_NOTHING = struct.pack("=HBBI", _RETURN, 0, 0, 0)
 
 
 def _filter_program() -> bytes:
@@ -234,10 +321,9 @@ def _filter_program() -> bytes:
     )
 
 
-def _attach_filter(packets: socket.socket) -> None:
+def _attach_filter(packets: socket.socket, program: bytes) -> None:
     import ctypes  # noqa: PLC0415  # for the address of the program only
 
-    program = _filter_program()
     buffer = ctypes.create_string_buffer(program, len(program))
     described = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
