@@ -42,6 +42,14 @@ if TYPE_CHECKING:
     from vrrplib.errors import VRRPError as VRRPError
     from vrrplib.node import Node as Node
     from vrrplib.node import Notice as Notice
+    from vrrplib.profiles import FRR_8_4 as FRR_8_4
+    from vrrplib.profiles import HOLO as HOLO
+    from vrrplib.profiles import KEEPALIVED_2_2 as KEEPALIVED_2_2
+    from vrrplib.profiles import KEEPALIVED_2_4 as KEEPALIVED_2_4
+    from vrrplib.profiles import OS_KEN as OS_KEN
+    from vrrplib.profiles import PROFILES as PROFILES
+    from vrrplib.profiles import STRICT as STRICT
+    from vrrplib.profiles import Profile as Profile
     from vrrplib.rules import RFC2338 as RFC2338
     from vrrplib.rules import RFC3768 as RFC3768
     from vrrplib.rules import RFC5798 as RFC5798
@@ -117,6 +125,7 @@ _MODULES = {
     "vrrplib.election.tracking": "Condition Tracker",
     "vrrplib.errors": "BackendError ConfigError DecodeError Finding Problem VRRPError",
     "vrrplib.node": "Node Notice",
+    "vrrplib.profiles": "FRR_8_4 HOLO KEEPALIVED_2_2 KEEPALIVED_2_4 OS_KEN PROFILES STRICT Profile",
     "vrrplib.rules": "RFC2338 RFC3768 RFC5798 RFC9568 RFC9568_PUBLISHED Rules Verdict",
     "vrrplib.transports.base": "Transport",
     "vrrplib.transports.memory": "MemoryTransport",
