@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.election.play import (
     ACTIVE,
     BACKUP,
+    GROUPS,
     INITIALIZE,
     V2,
     V6,
@@ -420,6 +421,53 @@ def test_a_bad_message_is_discarded_counted_and_changes_nothing(changes: dict[st
         assert play.router.statistics.discarded == {problem: 1}
         assert play.router.statistics.advertisement_rcvd == 0
         assert play.router.statistics.last_adv_source is None
+
+
+@pytest.mark.parametrize("changes", [V2, V6], ids=["v2", "ipv6"])
+def test_a_ttl_or_hop_limit_below_255_is_discarded_in_every_version(changes: dict[str, Any]) -> None:
+    play = backup(**changes)
+    source = to_address("fe80::3" if changes is V6 else "192.0.2.3")
+    play.hears(10, 200, ttl=254).does(Discarded(Problem.TTL, source), state=BACKUP, deadline=360.9375)
+    play.hears(10, 200).does(state=BACKUP, deadline=370.9375)
+
+
+@pytest.mark.parametrize("interval", [0.01, 1.0, 40.95])
+def test_no_reserved_bit_is_ever_sent_and_none_that_is_heard_matters(interval: float) -> None:
+    # RFC 9568 5.2.6
+    play = active(advertisement_interval=interval)
+    [sent] = [action for action in play.actions if isinstance(action, SendAdvertisement)]
+    assert sent.datagram().payload[4] >> 4 == 0
+    play = backup(advertisement_interval=interval).hears(10, 200, reserved=15)
+    assert play.actions == ()
+    assert play.router.active_adver_interval == interval
+
+
+def test_version_2_without_authentication_sends_zeros_and_ignores_what_it_hears() -> None:
+    # RFC 3768 5.3.10
+    [sent] = [action for action in active(**V2).actions if isinstance(action, SendAdvertisement)]
+    payload = sent.datagram().payload
+    assert (payload[4], payload[-8:]) == (0, bytes(8))
+    backup(**V2).hears(10, 200, auth_data=b"whatever").does(state=BACKUP, deadline=370.9375)
+
+
+@pytest.mark.parametrize("changes", [{}, V2, V6], ids=["v3", "v2", "ipv6"])
+def test_what_is_sent_carries_the_configuration_and_a_checksum_that_is_right(changes: dict[str, Any]) -> None:
+    # RFC 9568 7.2: from our primary address to the group of the family
+    play = active(vrid=7, priority=42, advertisement_interval=3, **changes)
+    [sent] = [action for action in play.actions if isinstance(action, SendAdvertisement)]
+    datagram, ours = sent.datagram(), play.config
+    assert (datagram.source, datagram.destination) == (ours.primary_address, GROUPS[ours.family])
+    found = inspect(datagram.payload, source=datagram.source, destination=datagram.destination)
+    assert (found.problems, found.notes) == ((), ())
+    packet = found.packet
+    assert packet is not None
+    assert (packet.vrid, packet.priority, packet.addresses, packet.interval) == (7, 42, ours.ips, 3.0)
+
+
+@pytest.mark.xfail(strict=True, reason="RFC 9568 5.2.4, RFC 3768 5.3.4: who owns an address MUST have priority 255")
+def test_who_sends_from_a_virtual_address_owns_it_and_cannot_have_another_priority() -> None:
+    with pytest.raises(ConfigError, match="priority must be 255"):
+        config(primary_address="192.0.2.100", priority=100)
 
 
 @pytest.mark.parametrize(
