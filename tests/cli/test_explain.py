@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import events, fails, invoke
+from tests.cli.commands import ROOT, events, fails, invoke
 
 MADE = Path(__file__).parents[1] / "data/captures/made"
 FAILOVER = MADE / "failover-v3-ipv4-vmac-sigkill.pcap"
@@ -57,6 +57,15 @@ def test_a_picture(tmp_path: Path) -> None:
     assert invoke("explain", "--svg", str(picture), str(PARTITION)).exit_code == 0
     root = ET.parse(picture).getroot()
     assert root.find("{http://www.w3.org/2000/svg}title").text == f"VRRP in {PARTITION.name}"  # type: ignore[union-attr]
+
+
+def test_the_readme_shows_what_it_prints(tmp_path: Path) -> None:
+    picture, capture = tmp_path / "timeline.svg", MADE / "frr-vs-keepalived-v3-ipv4.pcap"
+    printed = invoke("explain", "--svg", str(picture), str(capture)).stdout
+    readme = (ROOT / "README.md").read_text()
+    shown = [line for line in printed.splitlines() if line in readme.splitlines()]
+    assert len(shown) == 3
+    assert picture.read_text() == (ROOT / "docs/timeline.svg").read_text()
 
 
 def test_stdin() -> None:
