@@ -609,6 +609,19 @@ def test_a_preemption_whose_adverts_cross_is_no_conflict() -> None:
     assert recording.explain().conflicts == ()
 
 
+def test_a_capture_that_has_each_frame_twice_makes_no_conflict() -> None:
+    recording = Recording()
+    for second in range(3):
+        recording.advert(second, ONE, priority=100)
+    recording.advert(2.9999, TWO, priority=200)
+    recording.advert(3.0, ONE, priority=100)
+    for second in range(3, 8):
+        recording.advert(second + 0.0001, TWO, priority=200)
+    recording.records = [record for record in recording.records for _ in range(2)]
+    assert causes(recording) == [Cause.ALREADY_ACTIVE, Cause.PREEMPTION]
+    assert recording.explain().conflicts == ()
+
+
 def test_one_that_begins_beside_a_better_one_and_yields_at_once() -> None:
     recording = Recording()
     for second in range(12):
@@ -649,6 +662,16 @@ def test_a_restart_announces_and_a_stall_does_not() -> None:
     assert causes(recording) == [Cause.ALREADY_ACTIVE, Cause.RESTARTED]
     del recording.records[-1]
     assert causes(recording) == [Cause.ALREADY_ACTIVE, Cause.STALLED]
+
+
+def test_without_announcements_a_long_gap_may_be_a_restart() -> None:
+    for gap, suspected in ((3.0, False), (5.3, True)):
+        recording = Recording()
+        for second in (0, 1, 1 + gap, 2 + gap):
+            recording.advert(second, ONE)
+        assert (Suspect.RESTART in only(recording.explain()).transitions[-1].suspects) is suspected
+        recording.announcement(2.5 + gap, "192.0.2.9")
+        assert Suspect.RESTART not in only(recording.explain()).transitions[-1].suspects
 
 
 def test_the_same_router_after_its_resignation() -> None:

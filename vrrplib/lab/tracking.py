@@ -15,6 +15,7 @@ MOST_SENDERS = 64
 """Senders of one virtual router: what is more is a flood, and only counted."""
 _MOST_NOTES = 512
 _MOST_PAIRS = 32
+_AGAIN = 0.05  # intervals, within which it is the same advert: some captures have each frame twice
 _VIRTUAL = bytes.fromhex("00005e00")  # virtual MACs begin so: RFC 9568 7.3
 _GONE = 4.0  # intervals: more than every Active_Down_Interval
 
@@ -167,9 +168,11 @@ class Tracker:
     # -- an advert --
 
     def _claimed(self, now: int, sender: Sender, pace: float) -> None:
-        term = self._open.get(sender)
+        term, again = self._open.get(sender), False
         if term is None:
             term = self._begin(now, sender)
+        elif now - term.last < _AGAIN * pace * NANOSECONDS:
+            again = True
         elif now - sender.last > causes.GAP * pace * NANOSECONDS:
             self._goes_on(now, term, pace)
         term.adverts += 1
@@ -178,7 +181,7 @@ class Tracker:
         self.addresses = sender.addresses
         self._pending = None
         for pair in self._pairs:
-            if pair.has(term):
+            if pair.has(term) and not again:
                 self._count(pair, term)
 
     def _begin(self, now: int, sender: Sender) -> Term:
@@ -357,6 +360,12 @@ class Tracker:
         if verdict.cause is Cause.STALLED and announced:
             words = "it announced its addresses anew"
             verdict.cause, verdict.suspicions = Cause.RESTARTED, [Suspicion(Suspect.RESTART, words)]
+        elif verdict.cause is Cause.STALLED and not announcements_seen and change.priority:
+            # RFC 9568 6.4.1: one that begins anew waits first, unless it owns the addresses
+            wait, _ = causes.down(change.priority, verdict.theory or 1.0, self.version)
+            if change.priority == 255 or change.time - (verdict.since or 0) >= wait * NANOSECONDS:
+                words = "or it began anew: the capture shows no announcements at all"
+                verdict.suspect(Suspect.RESTART, words)
         elif verdict.cause is Cause.ALREADY_ACTIVE and announced:
             verdict.cause = Cause.NOBODY_ACTIVE
         if change.returns_from is None or change.new is None or announced or not announcements_seen:

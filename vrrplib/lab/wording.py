@@ -56,7 +56,7 @@ def _who(item: Transition) -> str:
         case Cause.PREEMPTION:
             return f"{new} preempted {old}"
         case Cause.UNHEARD:
-            return f"{new} became Active beside {old}, which it did not hear"
+            return f"{new} became Active beside {old}, whose adverts it did not hear, or dropped"
         case Cause.STALLED:
             return f"{new} goes on after a gap"
         case Cause.RESTARTED:
