@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -457,6 +458,39 @@ def test_the_routers_own_log_agrees(scenario: Callable[[], TappedLan]) -> None:
     assert [name for _, name in found] == [name for _, name in own]
     for (time, _), (told, _) in zip(found, own, strict=True):
         assert time == pytest.approx(told, abs=_MS)
+
+
+OWN_REASONS = {
+    "no-response": {Cause.NOBODY_ACTIVE, Cause.MISSED_ADVERTISEMENTS, Cause.RESTARTED},
+    "priority": {Cause.RESIGNATION},
+    "preempted": {Cause.PREEMPTION},
+}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_routers_that_die_and_come_back_at_random_give_the_same_reasons_themselves(seed: int) -> None:
+    dice = random.Random(seed)
+    lan, now = TappedLan(), 5.0
+    priorities = dice.sample(range(1, 255), 3)
+    nodes = {name: lan.router(name, priority) for name, priority in zip("abc", priorities, strict=True)}
+    for _ in range(6):
+        now += dice.uniform(4.5, 9)
+        lan.run(now)
+        node = nodes[dice.choice("abc")]
+        dice.choice([lan.crash, lan.kill, lan.shutdown])(node) if node.alive else lan.restart(node)
+    lan.run(now + 8)
+    own = [
+        (time, f"192.0.2.{'abc'.index(name) + 1}", str(report.reason))
+        for time, name, report in lan.history(StateChanged)
+        if isinstance(report, StateChanged) and report.new is State.ACTIVE
+    ]
+    story = only(lan.explain())
+    found = [item for item in story.transitions if item.new is not None]
+    assert [(str(item.new and item.new.source)) for item in found] == [source for _, source, _ in own]
+    for item, (time, _, reason) in zip(found, own, strict=True):
+        assert seconds(item.time) == pytest.approx(time, abs=_MS)
+        assert item.cause in OWN_REASONS[reason]
+    assert story.conflicts == ()
 
 
 def test_where_two_adverts_may_have_made_it_yield_both_are_named() -> None:

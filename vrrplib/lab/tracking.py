@@ -169,6 +169,9 @@ class Tracker:
 
     def _claimed(self, now: int, sender: Sender, pace: float) -> None:
         term, again = self._open.get(sender), False
+        if term is not None and now - sender.last > causes.GAP * pace * NANOSECONDS and self._is_preempted(term):
+            self._fell_silent(term)  # and comes back
+            term = None
         if term is None:
             term = self._begin(now, sender)
         elif now - term.last < _AGAIN * pace * NANOSECONDS:
