@@ -829,8 +829,8 @@ SENDING = (
         "5798/9568 7.4",
         "No interface identifier is made of the virtual MAC.",
         where=PLAN,
-        but="in part: `MacSwapBackend` leaves `addr_gen_mode` alone, and a prefix of which the kernel first hears "
-        "while Active may get an identifier of the MAC that the interface has then",
+        but="in part: `MacSwapBackend` leaves `addr_gen_mode` alone, and of a prefix that a Router Advertisement "
+        "first names while it is Active the kernel makes an address with the virtual MAC in it",
         obeys=macvlan("sysctls_of_the_link") + A_WALK,
         violates=tests("linux/test_silence", "no_frame_from_the_virtual_mac_but_while_active"),
     ),

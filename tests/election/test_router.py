@@ -910,7 +910,7 @@ def test_both_versions_are_sent_at_the_configured_rate() -> None:
     assert isinstance(three, VRRPv3)
     assert three.max_advertise_interval == 50
     assert isinstance(two, VRRPv2)
-    assert two.advertisement_interval == 1  # the least that it can say; 8.4.1 leaves it open
+    assert two.advertisement_interval == 1  # the least that it can say; 8.4.2 leaves it open
     assert (two.vrid, two.priority, two.addresses) == (three.vrid, three.priority, three.addresses)
 
 
