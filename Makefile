@@ -9,7 +9,7 @@ SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 TARGET ?= packets frames captures authentication router
 RUNS ?= 100000
 
-.PHONY: demo test test-others check bench fuzz clean
+.PHONY: demo test test-others check bench fuzz explore clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
@@ -46,6 +46,10 @@ check: .venv/installed-test
 
 bench: .venv/installed-bench
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; .venv/bin/python $$file; done
+
+# Every state of two Routers and a million of three, under each rule set: docs/exploration.md. Minutes, and 2 GiB.
+explore: .venv/installed-test
+	.venv/bin/python -m tests.election.explore
 
 # libFuzzer over ourselves: make fuzz TARGET=packets RUNS=1000000. The corpora stay in .fuzz/, and grow.
 fuzz: .venv/installed-fuzz

@@ -309,8 +309,12 @@ class Model:
         return [(check, verdicts[check]) for check in order if failed[check]]
 
     def _of_the_message(self) -> tuple[str, ...]:
-        own = self.rules["checks"]
-        return tuple(check for check in OF_THE_MESSAGE if check != "zero" or "zero" in own)
+        own = list(self.rules["checks"])
+        checks = [check for check in OF_THE_MESSAGE if check != "zero" or "zero" in own]
+        if "auth" in own and own.index("auth") < own.index("vrid"):  # 2338 7.1
+            checks.remove("bad vrid")
+            checks.append("bad vrid")
+        return tuple(checks)
 
     def advert_in_backup(self, heard: Advert, now: Fraction) -> list[Any]:
         """6.4.2: three cases, in the order of the text."""
