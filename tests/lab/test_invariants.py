@@ -198,3 +198,35 @@ def test_a_change_of_the_interval_is_taken_into_account() -> None:
         simulation.handle(node, ConfigChanged(config))
     simulation.run(until=40)
     assert invariants.finish() == []
+
+
+def test_delays_that_were_asked_for_are_in_the_bound() -> None:
+    fields = {"startup_delay": 5.0, "preempt_delay": 7.0, "listen_after_stall": True}
+    simulation, invariants = lan(200, 150, **fields)
+    assert invariants.bound > 5 + 7 + 3 + 1
+    schedule = [
+        Fault(40.5, FaultKind.CRASH, ("a",)),
+        Fault(60.2, FaultKind.RESTART, ("a",)),
+        Fault(90.3, FaultKind.PAUSE, ("a",)),
+        Fault(93.3, FaultKind.PAUSE, ("b",)),
+        Fault(120.5, FaultKind.RESUME, ("b",)),
+        Fault(140.5, FaultKind.RESUME, ("a",)),
+    ]
+    play(simulation, schedule)
+    simulation.run(until=200)
+    assert invariants.finish() == []
+    assert simulation.active(51) == (simulation.nodes["a"],)
+
+
+def test_a_backup_that_listens_after_a_stall_takes_a_skew_time_more() -> None:
+    simulation, invariants = lan(200, 100, listen_after_stall=True)
+    play(simulation, [Fault(20.5, FaultKind.PAUSE, ("b",)), Fault(20.6, FaultKind.CRASH, ("a",))])
+    play(simulation, [Fault(40.0, FaultKind.RESUME, ("b",))])
+    simulation.run(until=60)
+    assert invariants.finish() == []
+    [_, (time, name, _)] = [
+        item
+        for item in simulation.history(StateChanged)
+        if isinstance(item[2], StateChanged) and item[2].new is State.ACTIVE
+    ]
+    assert (name, time) == ("b", pytest.approx(40 + 156 / 256))

@@ -2,8 +2,8 @@
 
 A **disturbance** is whatever is done to a router, its clock, its link or the conditions, and every frame that
 chance takes. The **bound** is how long its consequences may last: the longest active_down_interval of any router
-there (by its own clock, and with the interval that it has learned), one advertisement interval more, in which two
-who took over at once hear each other, and twice the longest time that a frame is under way. It is right while that
+there (by its own clock, with the interval that it has learned and the delays of its configuration), one
+advertisement interval more, in which two who took over at once hear each other, and twice the longest time that a frame is under way. It is right while that
 time is shorter than an advertisement interval.
 
 The routers that run fall into **components** of those that reach each other both ways. Where a link works in one
@@ -16,7 +16,6 @@ import dataclasses
 import enum
 import math
 
-from vrrplib.election import timers
 from vrrplib.election.actions import StateChanged
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import OWNER_PRIORITY, Router
@@ -66,7 +65,8 @@ class Invariants:
     """Looks on at a simulation from its beginning; ``violations`` lists the first hundred, ``checks`` counts.
 
     Make it before the first router is added. ``slack`` seconds are added to the bound and to what a takeover may
-    take, for rules that wait longer. Call :meth:`finish` at the end.
+    take. Call :meth:`finish` at the end. TAKEOVER is not asked for of routers with a start-up or preempt delay,
+    authentication, or two versions.
     """
 
     def __init__(self, simulation: Simulation, *, slack: float = 0.0) -> None:
@@ -89,8 +89,12 @@ class Invariants:
         down = interval = 0.0
         for node in self._simulation.nodes.values():
             for router in node.routers:
-                longest = max(router.config.advertisement_interval, router.active_adver_interval)
-                waits = timers.active_down_interval(router.priority, longest, version=router.config.version)
+                config = router.config
+                longest = max(config.advertisement_interval, router.active_adver_interval)
+                waits = config.rules.active_down_interval(router.priority, longest)
+                waits += config.startup_delay + config.preempt_delay
+                if config.listen_after_stall:
+                    waits += config.rules.skew_time(router.priority, longest)
                 down, interval = max(down, waits / node.clock.rate), max(interval, longest / node.clock.rate)
         return down + interval + 2 * self._simulation.switch.longest + self.slack + TOLERANCE
 
@@ -158,6 +162,8 @@ class Invariants:
         if expected is None:
             return
         now, late = self._simulation.now, self._resumed.get(node.name, -math.inf)
+        if config.listen_after_stall:
+            late += config.rules.skew_time(router.priority, router.active_adver_interval) / node.clock.rate
         if not expected - TOLERANCE <= now <= max(expected, late) + self.slack + TOLERANCE:
             words = f"{node.name} became active ({report.reason}) at {now:.6f}, not at {expected:.6f}"
             self._add(Invariant.TAKEOVER, words)
@@ -172,9 +178,12 @@ class Invariants:
         heard = (node.heard or {}).get(key, {})
         if len(heard) > MOST_SEEN // 2:
             return None  # a storm, of which not all is remembered
+        if config.startup_delay or config.preempt_delay or config.authentication or config.also:
+            return None  # no RFC times the first two, and the others take what cannot be judged by itself
         preempts = config.preempt or router.priority == OWNER_PRIORITY
         learned = config.advertisement_interval
-        delay = timers.active_down_interval(router.priority, learned, version=config.version)
+        rules = config.rules
+        delay = rules.active_down_interval(router.priority, learned)
         if router.priority == OWNER_PRIORITY and not heard:
             delay = 0.0  # 6.4.1
         for seen, time in heard.items():
@@ -182,10 +191,10 @@ class Invariants:
             if packet is None:
                 continue
             if packet.priority == 0:
-                base, delay = time, timers.skew_time(router.priority, learned, version=config.version)
+                base, delay = time, rules.skew_time(router.priority, learned)
             elif packet.priority >= router.priority or not preempts:
-                learned = packet.interval if config.rules.learns_interval else learned
-                base, delay = time, timers.active_down_interval(router.priority, learned, version=config.version)
+                learned = packet.interval if rules.learns_interval else learned
+                base, delay = time, rules.active_down_interval(router.priority, learned)
         return None if self._excused.get(node.name, -math.inf) >= base else base + delay / rate
 
     # -- when all is settled --
