@@ -3,8 +3,8 @@
 A **disturbance** is whatever is done to a router, its clock, its link or the conditions, and every frame that
 chance takes. The **bound** is how long its consequences may last: the longest active_down_interval of any router
 there (by its own clock, with the interval that it has learned and the delays of its configuration), one
-advertisement interval more, in which two who took over at once hear each other, and twice the longest time that a frame is under way. It is right while that
-time is shorter than an advertisement interval.
+advertisement interval more, in which two who took over at once hear each other, and twice the longest time that a
+frame is under way. It is right while that time is shorter than an advertisement interval.
 
 The routers that run fall into **components** of those that reach each other both ways. Where a link works in one
 direction only, no RFC promises anything, and ONE_ACTIVE, STABLE and MAC_TABLE are not asked for.
