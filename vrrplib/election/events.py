@@ -57,7 +57,10 @@ class ConfigChanged:
 
 @dataclass(frozen=True, slots=True)
 class GroupMoved:
-    """The sync group is now Active, or no longer: a Backup promotes itself at once, an Active router resigns."""
+    """The sync group is now Active, or no longer: a Backup promotes itself at once, an Active router steps down.
+
+    It resigns with priority 0 unless it is held: the peers of those are held as well, and wait for their leader.
+    """
 
     state: State
 

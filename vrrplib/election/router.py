@@ -389,7 +389,7 @@ class Router:
         if state is State.ACTIVE and self.state is State.BACKUP:
             return self._promote(Reason.GROUP, now)
         if state is State.BACKUP and self.state is State.ACTIVE:
-            return self._step_down(Reason.GROUP, now, resign=True)  # as on Shutdown: its peers need not wait
+            return self._step_down(Reason.GROUP, now, resign=not self.held)  # only leaders' peers may act on it
         return ()
 
     def _hold(self, held: bool, now: float) -> Actions:
