@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.election.explore.machine import LOCAL_BITS, TICKS, meant
+from tests.election.explore.machine import INTERVAL, LOCAL_BITS, TICKS, meant
 from tests.election.explore.search import Search
 
 ENDLESS = 1 << 40
@@ -161,6 +161,7 @@ def examine(search: Search, seconds: float) -> Found:
     for number, value in enumerate(unsettled):
         if value == ENDLESS and bad[number] and cyclic[number]:
             found.endless.setdefault(system.rivals(search.states[number]), number)
+    found.flaws |= _over_the_bounds(found)
     late = next((number for number in range(count) if _late_takeover(search, number, gaps)), None)
     if late is not None:
         found.flaws["a resignation does not lead to a takeover within the skew"] = late
@@ -174,6 +175,22 @@ def examine(search: Search, seconds: float) -> Found:
         None,
     )
     return found
+
+
+def _over_the_bounds(found: Found) -> dict[str, int]:
+    """What lasts longer than it may when nothing goes wrong.
+
+    A frame that was sent before a fault arrives within one delay, and starts a down interval again. What was sent
+    because of it arrives within two, likewise; and two Backups whose timers then run out together need two more.
+    """
+    system = found.search.system
+    delay, down = system.links.delay, 3 * INTERVAL + 256 - min(system.priorities)
+    bounds = (
+        ("nobody is Active for longer than a down interval and a delay", found.none, down + delay),
+        ("two are Active for longer than an interval and a delay", found.many, INTERVAL + delay),
+        ("it is not settled after a down interval and four delays", found.unsettled, down + 4 * delay),
+    )
+    return {name: worst.state for name, worst, most in bounds if worst is not None and worst.ticks > most}
 
 
 def _late_takeover(search: Search, number: int, gaps: array[int]) -> bool:

@@ -80,7 +80,8 @@ class System:
     ) -> None:
         self.frames = Numbers()
         self.links = Links(delay)
-        self.machines = [Machine(config, self.frames, priorities) for config in configs]
+        self.priorities = tuple(priorities)
+        self.machines = [Machine(config, self.frames, self.priorities) for config in configs]
         everyone = range(len(self.machines))
         self._at = [LOCAL_BITS * who for who in everyone]
         base = LOCAL_BITS * len(self.machines)
