@@ -7,12 +7,15 @@ import os
 import pytest
 
 from tests.election.play import ACTIVE, BACKUP, INITIALIZE, config
-from tests.node_parts import Rig, rival_frame
+from tests.node_parts import FakeWatch, Rig, rival_frame
+from vrrplib.backends.base import HostChangeKind
 from vrrplib.drivers import blocking
 from vrrplib.drivers.blocking import TIMER_SLACK, WAIT_SLACK, Loop
 from vrrplib.election.actions import StateChanged
 from vrrplib.election.events import ConfigChanged, PriorityChanged, Shutdown, Startup
+from vrrplib.election.groups import SyncGroup
 from vrrplib.election.router import Router
+from vrrplib.election.states import Reason
 from vrrplib.errors import BackendError, ConfigError
 
 DOWN = 3 + 156 / 256
@@ -254,6 +257,114 @@ def test_the_same_node_twice_is_refused():
     node = Wired().node
     with pytest.raises(ConfigError, match="nodes must differ"):
         Loop([node, node])
+
+
+# -- sync groups --
+
+
+def grouped(priority: int = 100) -> tuple[SyncGroup, Wired, Wired]:
+    """A group across two Nodes, on two interfaces."""
+    first = Wired(config(vrid=1, priority=priority), descriptor=900, watch=FakeWatch())
+    second = Wired(config(vrid=2, priority=50), descriptor=901, watch=FakeWatch())
+    for rig in (first, second):
+        rig.transport.log = rig.backend.log = rig.log = first.log
+    return SyncGroup(first.router, second.router), first, second
+
+
+def serve_group(world, group, *rigs, until, notify=None):
+    loop = Loop([rig.node for rig in rigs], [group], clock=world.clock, notify=notify)
+    world.at(until, loop.stop)
+    loop.run()
+
+
+def told(notices) -> list[tuple]:
+    return [
+        (notice.vrid, notice.report.new, notice.report.reason)
+        for notice in notices
+        if isinstance(notice.report, StateChanged)
+    ]
+
+
+@pytest.mark.parametrize("priority", [100, 255])
+def test_a_group_becomes_active_together_when_its_leader_does(world, priority):
+    group, first, second = grouped(priority)
+    notices = []
+    serve_group(world, group, first, second, until=9.0, notify=notices.append)
+    changes = told(notices)
+    reason = Reason.PRIORITY if priority == 255 else Reason.NO_RESPONSE
+    assert [change for change in changes if change[1] is ACTIVE] == [(1, ACTIVE, reason), (2, ACTIVE, Reason.GROUP)]
+    times = {notice.time for notice in notices if getattr(notice.report, "new", None) is ACTIVE}
+    assert len(times) == 1 or priority == 255  # the second Node starts after the first
+    assert changes[-2:] == [(1, INITIALIZE, Reason.SHUTDOWN), (2, INITIALIZE, Reason.SHUTDOWN)]
+
+
+def test_the_group_has_followed_before_anybody_is_told(world):
+    group, first, second = grouped()
+    seen = []
+
+    def notify(notice):
+        seen.append((notice.vrid, first.router.state, second.router.state))
+
+    serve_group(world, group, first, second, until=9.0, notify=notify)
+    assert (1, ACTIVE, ACTIVE) in seen
+    assert (1, ACTIVE, BACKUP) not in seen
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_host_lost_on_one_interface_makes_both_leave_and_its_return_brings_both_back(world, lost):
+    group, *rigs = grouped()
+    notices = []
+
+    def change(kind):
+        rigs[lost].node._watch.add(kind, "eth0")
+        world.readable.add(rigs[lost].node._watch.fileno())
+
+    world.at(10.0, lambda: change(HostChangeKind.PARENT_DOWN))
+    world.at(20.0, lambda: change(HostChangeKind.PARENT_UP))
+    serve_group(world, group, *rigs, until=60.0, notify=notices.append)
+    during = [(c, n) for c, n in zip(told(notices), [n for n in notices if told([n])], strict=True)]
+    away = [change[:2] for change, notice in during if 1010 <= notice.time < 1020]
+    assert sorted(away) == sorted([(lost + 1, INITIALIZE), (2 - lost, BACKUP)])
+    back = [change[:2] for change, notice in during if 1020 <= notice.time < 1059]
+    assert back == [(lost + 1, BACKUP), (1, ACTIVE), (2, ACTIVE)]
+    for rig in rigs:
+        rig.node._watch.close()
+
+
+def test_a_rival_on_the_followers_lan_makes_both_leave_until_it_is_silent(world):
+    group, first, second = grouped()
+    notices = []
+
+    def arrive():
+        second.transport.deliver(rival_frame(200, vrid=2))
+        world.readable.add(second.descriptor)
+
+    for tenth in range(100, 300, 10):
+        world.at(tenth / 10, arrive)
+    serve_group(world, group, first, second, until=60.0, notify=notices.append)
+    assert told(notices)[4:-2] == [
+        (2, BACKUP, Reason.HIGHER_PRIORITY),
+        (1, BACKUP, Reason.GROUP),
+        (1, ACTIVE, Reason.NO_RESPONSE),
+        (2, ACTIVE, Reason.GROUP),
+    ]
+
+
+def test_a_member_of_another_loop_or_of_two_groups_is_refused():
+    group, first, second = grouped()
+    with pytest.raises(ConfigError, match="must belong to a Node of this loop"):
+        Loop([first.node], [group])
+    with pytest.raises(ConfigError, match="groups must share no Router, but two have vrid 1"):
+        Loop([first.node, second.node], [group, SyncGroup(first.router, second.router)])
+
+
+def test_what_happens_to_a_member_that_was_removed_concerns_nobody(world):
+    group, first, second = grouped()
+    world.at(5.0, lambda: second.node.remove(second.router, world.now))
+    world.at(6.0, lambda: first.transport.deliver(rival_frame(200)) or world.readable.add(first.descriptor))
+    serve_group(world, group, first, second, until=20.0)
+    assert second.log.count("activate 2") == 1
+    assert first.log.count("activate 1") == 2
 
 
 # -- errors --

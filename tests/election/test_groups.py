@@ -94,24 +94,24 @@ class Machine:
         self.check()
 
     def handle(self, router: Router, event: Event) -> None:
-        """As a driver does: the effects, then the group's orders for each report."""
-        waiting = [(router, event)]
-        for orders in itertools.count():
-            assert orders < 50, "the group gives orders without end"
-            if not waiting:
-                break
-            router, event = waiting.pop(0)
-            reports: list[Report] = []
-            for action in router.handle(event, self.world.now):
-                if isinstance(action, SendAdvertisement):
-                    self.world.send(self.number, self.routers.index(router), action)
-                elif isinstance(action, Report):
-                    reports.append(action)
-            self.world.watch(self, router)
-            for report in reports:
-                if isinstance(report, StateChanged):
-                    self.changes.append((self.world.now, self.routers.index(router), report.new))
-                waiting += self.group.react(router, report)
+        """As a driver does: the effects, then the group's orders for each report, and those for their reports."""
+        happened = [(router, report) for report in self._do(router, event)]
+        for reporter, report in happened:  # it grows meanwhile
+            for other, order in self.group.react(reporter, report):
+                happened += [(other, each) for each in self._do(other, order)]
+            assert len(happened) < 50, "the group gives orders without end"
+
+    def _do(self, router: Router, event: Event) -> list[Report]:
+        lan, reports = self.routers.index(router), []
+        for action in router.handle(event, self.world.now):
+            if isinstance(action, SendAdvertisement):
+                self.world.send(self.number, lan, action)
+            elif isinstance(action, Report):
+                reports.append(action)
+            if isinstance(action, StateChanged):
+                self.changes.append((self.world.now, lan, action.new))
+        self.world.watch(self, router)
+        return reports
 
     def check(self) -> None:
         """All move together: settled, they are all Active, or none is."""

@@ -14,9 +14,11 @@ from collections.abc import Callable, Collection, Iterable
 from types import FrameType
 
 from vrrplib.election.events import ConfigChanged, Event, PriorityChanged, Shutdown
+from vrrplib.election.groups import SyncGroup
 from vrrplib.election.router import Router
 from vrrplib.errors import ConfigError, require_int
 from vrrplib.node import Node, Notice
+from vrrplib.wire.addresses import Family
 
 Clock = Callable[[], float]
 Notify = Callable[[Notice], object]
@@ -36,14 +38,31 @@ class Loop:
     ``clock`` gives seconds and only goes forward; waiting takes its seconds for real ones. ``notify`` is called in
     the thread of :meth:`run` with each Notice; it may call :meth:`submit` and :meth:`stop`, and should not take
     long, for nothing is advertised meanwhile. A Loop runs once. The Nodes' transports stay the caller's to close.
+
+    ``groups`` are sync groups of Routers of these Nodes, each in one at most. What a member does, the others follow
+    before ``notify`` is called: on the LANs they are one machine, and a slow ``notify`` must not part them.
+    ConfigError for a member that no Node has.
     """
 
     def __init__(
-        self, nodes: Iterable[Node], *, clock: Clock = time.monotonic, notify: Notify | None = None
+        self,
+        nodes: Iterable[Node],
+        groups: Iterable[SyncGroup] = (),
+        *,
+        clock: Clock = time.monotonic,
+        notify: Notify | None = None,
     ) -> None:
         self._nodes = tuple(nodes)
         if len({id(node) for node in self._nodes}) != len(self._nodes):
             raise ConfigError("nodes must differ, but one is there twice")
+        self._groups = tuple(groups)
+        self._members: dict[tuple[int, Family | None, int | None], tuple[SyncGroup, Router]] = {}
+        for group in self._groups:
+            for router in group.routers:
+                place = (id(self._node_of(router)), router.config.family, router.config.vrid)
+                if place in self._members:
+                    raise ConfigError(f"groups must share no Router, but two have vrid {router.config.vrid}")
+                self._members[place] = group, router
         self._clock = clock
         self._notify = notify
         self._submitted: collections.deque[tuple[Node, Router, Event]] = collections.deque()
@@ -61,9 +80,7 @@ class Loop:
         """
         if self._ended:
             raise ConfigError(f"the loop has ended: it cannot take {event!r}")
-        node = next((node for node in self._nodes if router in node.routers), None)
-        if node is None:
-            raise ConfigError(f"router must belong to a Node of this loop, not {router!r}")
+        node = self._node_of(router)
         _check(router, event)
         self._submitted.append((node, router, event))
         os.eventfd_write(self._alarm, 1)
@@ -85,10 +102,13 @@ class Loop:
             stack.callback(self._end)
             if self._stopping:
                 return
+            for group in self._groups:
+                for router, event in group.begin():
+                    self._node_of(router).handle(router, event, self._clock())
             for node in self._nodes:
                 notices = node.start(self._clock())
                 stack.callback(self._stop, node)
-                self._tell(notices)
+                self._settle(node, notices)
             stack.callback(self._resign)  # the last in is the first out: all resign before the first one closes
             self._serve()
 
@@ -106,7 +126,7 @@ class Loop:
                 now = self._clock()
                 deadline = node.deadline
                 if id(node) in roused or (deadline is not None and deadline <= now):
-                    self._tell(node.step(now))
+                    self._settle(node, node.step(now))
 
     def _patience(self) -> float:
         """Seconds to wait at most."""
@@ -124,7 +144,26 @@ class Loop:
         for _ in range(len(self._submitted)):
             node, router, event = self._submitted.popleft()
             if router in node.routers:  # it may have been removed meanwhile
-                self._tell(node.handle(router, event, self._clock()))
+                self._settle(node, node.handle(router, event, self._clock()))
+
+    def _settle(self, node: Node, notices: Iterable[Notice]) -> None:
+        """Have the groups follow what happened, and what comes of that; then tell it all, in its order."""
+        happened = [(node, notice) for notice in notices]
+        for at, notice in happened:  # it grows meanwhile
+            group, reporter = self._members.get((id(at), notice.family, notice.vrid), (None, None))
+            if group is None or reporter is None or reporter not in at.routers:
+                continue
+            for router, event in group.react(reporter, notice.report):
+                with contextlib.suppress(ConfigError):  # it was removed from its Node
+                    other = self._node_of(router)
+                    happened += [(other, each) for each in other.handle(router, event, self._clock())]
+        self._tell(notice for _, notice in happened)
+
+    def _node_of(self, router: Router) -> Node:
+        for node in self._nodes:
+            if router in node.routers:
+                return node
+        raise ConfigError(f"router must belong to a Node of this loop, not {router!r}")
 
     def _tell(self, notices: Iterable[Notice]) -> None:
         notify = self._notify
@@ -140,6 +179,7 @@ class Loop:
     # -- the end --
 
     def _resign(self) -> None:
+        # Groups are not asked any more: all that they could say is that all leave.
         for node in self._nodes:
             for router in node.routers:
                 self._tell(node.handle(router, Shutdown(), self._clock()))
@@ -152,14 +192,20 @@ class Loop:
         self._submitted.clear()
 
 
-def run(nodes: Iterable[Node], *, clock: Clock = time.monotonic, notify: Notify | None = None) -> None:
+def run(
+    nodes: Iterable[Node],
+    groups: Iterable[SyncGroup] = (),
+    *,
+    clock: Clock = time.monotonic,
+    notify: Notify | None = None,
+) -> None:
     """Run a :class:`Loop` that SIGTERM and SIGINT end; afterwards they do again what they did before.
 
     For the main thread only, which alone may handle signals: ConfigError elsewhere.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError("run() must be called in the main thread, for its signals; use Loop elsewhere")
-    loop = Loop(nodes, clock=clock, notify=notify)
+    loop = Loop(nodes, groups, clock=clock, notify=notify)
 
     def end(number: int, frame: FrameType | None) -> None:
         loop.stop()
