@@ -5,7 +5,7 @@ message and an action are plain values (see :class:`Advert` and :class:`Model`),
 fractions of a second.
 
 Where vrrplib departs from the text on purpose, there is a switch with the reason, at the top; switched off, the
-model is the text. Not modelled, because they are off by default: see ``NOT_YET``.
+model is the text. Of what is off by default the two delays are here, by docs/election.md: no RFC has them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,6 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 OWNER = 255
-NOT_YET = (
-    "preempt_delay",  # to come in Model.active_down_timer(): a preempting Backup waits
-    "startup_delay",  # to come in Model.startup()
-)
-"""What is no part of the RFCs and of the model; each would enter at the place that is named."""
-
 SWITCHES = {
     "answers are bounded": "RFC 9568 6.4.3 answers each losing advertisement; one bad host would make a storm "
     "(docs/rfc-notes.md). So with priority 0, whose answer all versions send.",
@@ -43,6 +37,8 @@ SWITCHES = {
 DEPARTURES = {
     "a losing advertisement makes one forget a resignation": "Backup, priority 0 heard, then a losing one: "
     "the timer goes on to the end of the skew, but a change of priority then counts the whole down interval.",
+    "a change of priority forgets the start-up delay": "the timer that Startup sets runs for the delay and then "
+    "for the down interval; a change of priority lets them run side by side.",
     "what is not answered uses up an answer": "versions before RFC 9568 answer priority 0 alone; a losing "
     "advertisement, not answered, keeps one from answering priority 0 for a tenth of the interval.",
     "addresses before interval": "RFC 9568 7.1 compares the interval and then the addresses; the warnings come in "
@@ -164,11 +160,17 @@ class Model:
     link_local: tuple[int, ...] = ()
     """Which addresses are link-local, for IPv6."""
     ipv6: bool = False
+    preempt_delay: Fraction = Fraction(0)
+    startup_delay: Fraction = Fraction(0)
     off: frozenset[str] = frozenset()
     """The switches, and the departures, that are off."""
     state: str = "initialize"
     learned: Fraction = field(default=Fraction(0))
-    deadline: Fraction | None = None
+    _timer: Fraction | None = None
+    _hold: Fraction | None = None  # until when an Active router of lower priority is let be
+    _followed: int = 0  # the priority of the Active router
+    _not_before: Fraction = field(default=Fraction(0))
+    _extra: Fraction = field(default=Fraction(0))  # what Startup added to the timer
     _timer_is: str = "down"  # or "skew": what a Backup's timer was last set to
     _timer_set_at: Fraction = field(default=Fraction(0))
     _why: str = "no-response"  # RFC 8347's reason, for when the timer fires
@@ -183,6 +185,12 @@ class Model:
         """Whether vrrplib's way is to be followed."""
         assert name in SWITCHES or name in DEPARTURES
         return name not in self.off
+
+    @property
+    def deadline(self) -> Fraction | None:
+        """When the next timer is due."""
+        due = [time for time in (self._timer, self._hold) if time is not None]
+        return min(due, default=None)
 
     # -- 6.1 --
 
@@ -199,10 +207,16 @@ class Model:
         if self.state != "initialize":
             return []
         self.learned = self.interval  # 6.4.1: the initial value, as 6.1 has it
-        if self.priority == OWNER:
+        self._not_before = now + self.startup_delay
+        if self.priority == OWNER and not self.startup_delay:
             return self._become_active(now, "priority")  # 6.4.1: the owner goes at once
         self._set_down_timer(now)  # 6.4.1: all others wait
         self._why = "no-response"
+        if self.priority == OWNER:
+            self._timer, self._timer_is, self._why = self._not_before, "skew", "priority"
+        else:
+            self._timer = self._not_before + self.active_down_interval()
+            self._extra = self.startup_delay
         self.state = "backup"
         return [("state", "initialize", "backup", "startup")]
 
@@ -210,7 +224,7 @@ class Model:
 
     def shutdown(self, resign: bool = True) -> list[Any]:
         old, self.state = self.state, "initialize"
-        self.deadline = None  # 6.4.2, 6.4.3: either timer is cancelled
+        self._timer = self._hold = None  # 6.4.2, 6.4.3: either timer is cancelled
         why = "shutdown"
         if old == "initialize":
             return []
@@ -224,8 +238,11 @@ class Model:
     def timer(self, now: Fraction) -> list[Any]:
         if self.deadline is None or now < self.deadline - ROUNDING:
             return []
-        late, usual = now - self.deadline, self.learned if self.state == "backup" else self.interval
-        stalled = [("stalled",)] if late > usual and self.on("a stall is reported") else []
+        late, usual = now - (self._timer or now), self.learned if self.state == "backup" else self.interval
+        held = self._hold is not None and self._hold <= now + ROUNDING
+        if held:
+            self._why = "preempted"
+        stalled = [("stalled",)] if late > usual and not held and self.on("a stall is reported") else []
         fires = self.active_down_timer if self.state == "backup" else self.adver_timer
         return [*stalled, *fires(now)]
 
@@ -235,22 +252,22 @@ class Model:
 
     def adver_timer(self, now: Fraction) -> list[Any]:
         """6.4.3: Adver_Timer fires."""
-        assert self.deadline is not None
+        assert self._timer is not None
         if not self.on("the cadence is kept"):
-            self.deadline = now + self.interval
-        while self.deadline <= now + ROUNDING:
-            self.deadline += self.interval
+            self._timer = now + self.interval
+        while self._timer <= now + ROUNDING:
+            self._timer += self.interval
         return [self._send(self.priority)]
 
     def _become_active(self, now: Fraction, why: str) -> list[Any]:
         old, self.state = self.state, "active"
-        self.deadline = now + self.interval
+        self._timer, self._hold = now + self.interval, None
         announced = [("announce", address) for address in self.addresses]
         return [("activate",), self._send(self.priority), *announced, ("state", old, "active", why)]
 
     def _set_down_timer(self, now: Fraction) -> None:
-        self._timer_is, self._timer_set_at = "down", now
-        self.deadline = now + self.active_down_interval()
+        self._timer_is, self._timer_set_at, self._extra = "down", now, Fraction(0)
+        self._timer = max(now + self.active_down_interval(), self._not_before)
 
     def _send(self, priority: int) -> tuple[str, int]:
         version = self.rules["version"]
@@ -320,10 +337,16 @@ class Model:
         """6.4.2: three cases, in the order of the text."""
         preempt = self.preempt or (self.priority == OWNER and self.on("an owner preempts"))
         if heard.priority == 0:  # Skew_Time, and nothing is learned
-            self._timer_is, self._timer_set_at = "skew", now
-            self.deadline = now + self.skew_time()
-            self._why = "priority"
+            self._timer_is, self._timer_set_at, self._extra = "skew", now, Fraction(0)
+            self._timer = max(now + self.skew_time(), self._not_before)
+            self._why, self._hold = "priority", None
         elif not preempt or heard.priority >= self.priority:  # the addresses are not compared here
+            self._learn(heard)
+            self._set_down_timer(now)
+            self._why, self._hold = "no-response", None
+        elif self.preempt_delay:  # not in the text: let be for a while, and followed
+            if self._hold is None:
+                self._hold = max(now + self.preempt_delay, self._not_before)
             self._learn(heard)
             self._set_down_timer(now)
             self._why = "no-response"
@@ -338,7 +361,7 @@ class Model:
         if heard.priority == 0:  # one ADVERTISEMENT, and Adver_Timer anew
             if not self._may_answer(now):
                 return []
-            self.deadline = now + self.interval
+            self._timer = now + self.interval
             return [self._send(self.priority)]
         theirs, ours = (heard.priority, heard.source), (self.priority, self.primary)
         if theirs > ours:  # the greater priority, then the greater address: unsigned integers
@@ -357,6 +380,7 @@ class Model:
         return [self._send(self.priority)] if self._may_answer(now) else []
 
     def _learn(self, heard: Advert) -> None:
+        self._followed = heard.priority
         if self.rules["learns"]:
             self.learned = heard.interval
 
@@ -371,7 +395,11 @@ class Model:
 
     def priority_changed(self, priority: int, now: Fraction) -> list[Any]:
         self.priority = priority
+        if self._hold is not None and priority <= self._followed:
+            self._hold = None
         if self.state == "backup" and self.on("a change of priority moves the timer"):
             delay = self.skew_time() if self._timer_is == "skew" else self.active_down_interval()
-            self.deadline = max(now, self._timer_set_at + delay)
+            if not self.on("a change of priority forgets the start-up delay"):
+                delay += self._extra
+            self._timer = max(now, self._timer_set_at + delay, self._not_before)
         return []

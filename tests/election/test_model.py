@@ -85,6 +85,8 @@ INTERVALS = {
     3: [Fraction(1), Fraction(1, 100), Fraction(30, 100), Fraction(4095, 100)],
 }
 
+DELAYS = [Fraction(0), Fraction(0), Fraction(0), Fraction(5, 2), Fraction(60)]  # off more often than not
+
 
 def number(address: object) -> int:
     return int(ip_address(str(address)))
@@ -96,6 +98,7 @@ class Pair:
     def __init__(self, name: str, family: int = 4, off: frozenset[str] = frozenset(), **given: Any) -> None:
         self.rules, self.facts = RULES[name], FAMILIES[family]
         given = {"priority": 100, "interval": Fraction(1), "preempt": True} | given
+        delays = {name: float(given.get(name, 0)) for name in ("preempt_delay", "startup_delay")}
         self.now = Fraction(1000)
         self.config = RouterConfig(
             vrid=51,
@@ -105,6 +108,7 @@ class Pair:
             advertisement_interval=float(given["interval"]),
             preempt=given["preempt"],
             rules=self.rules,
+            **delays,
         )
         self.router = Router(self.config)
         self.model = Model(
@@ -221,6 +225,8 @@ class Playing(RuleBasedStateMachine):
             priority=data.draw(st.sampled_from(PRIORITIES), "priority"),
             interval=data.draw(st.sampled_from(INTERVALS[version]), "interval"),
             preempt=data.draw(st.booleans(), "preempt"),
+            preempt_delay=data.draw(st.sampled_from(DELAYS), "preempt_delay"),
+            startup_delay=data.draw(st.sampled_from(DELAYS), "startup_delay"),
         )
         self.intervals = [*INTERVALS[version], Fraction(0), Fraction(2)]
         if data.draw(st.integers(0, 3), "started"):
@@ -375,6 +381,10 @@ def stalled(off: str) -> None:
     pair.timer()
 
 
+def priority_changed_after_startup(off: str) -> None:
+    play("RFC9568", off, startup_delay=Fraction(60)).priority(101)
+
+
 def losing_and_then_resigned(off: str) -> None:
     pair = promoted(play("RFC5798", off))
     pair.hears(50)
@@ -410,6 +420,7 @@ WITNESSES = {
     "a change of priority moves the timer": priority_changed,
     "a stall is reported": stalled,
     "bytes first": two_things_wrong,
+    "a change of priority forgets the start-up delay": priority_changed_after_startup,
     "what is not answered uses up an answer": losing_and_then_resigned,
     "a losing advertisement makes one forget a resignation": losing_after_a_resignation,
     "addresses before interval": interval_and_addresses,
