@@ -31,7 +31,7 @@ D, W, I = Verdict.DISCARD, Verdict.WARN, Verdict.IGNORE  # noqa: E741
 
 # -- the values --
 
-# In the order of PROFILES: version 3, then version 2. What is not here is RFC 5798's, or RFC 3768's.
+# In the order of PROFILES. What is not here is RFC 5798's in version 3, RFC 3768's in version 2, and strict's own.
 VERSION_3 = {
     "trailing_bytes": (D, D, D, D, D, W),
     "wrong_ttl": (D, D, D, I, D, D),
@@ -46,6 +46,7 @@ VERSION_3 = {
     "heard_by_owner": (I, I, D, I, I, W),
     "owner_gives_way_to": (254, 254, 255, 255, 255, 255),
     "interval_mismatch": (W, W, I, D, I, W),
+    "interval_before_addresses": (False, False, False, False, False, True),
     "address_mismatch": (D, W, I, I, I, W),
     "spares_owner": (False, False, True, True, True, True),
     "learns_interval": (True, True, True, False, True, True),
@@ -85,7 +86,8 @@ def test_the_rules_are_those_of_the_table(version: int, values: dict[str, tuple[
         if field.name in NAMES:
             continue
         seen = tuple(getattr(profile.rules(version), field.name) for profile in PROFILES)
-        assert seen == values.get(field.name, (getattr(base, field.name),) * 6), field.name
+        usual = (getattr(base, field.name),) * 5 + (getattr(STRICT.rules(version), field.name),)
+        assert seen == values.get(field.name, usual), field.name
 
 
 def test_the_configurations_are_those_of_the_table() -> None:
