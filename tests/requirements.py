@@ -1121,7 +1121,6 @@ REQUIREMENTS = tuple(row for _, rows in GROUPS for row in rows)
 
 NO_RULE = {
     "9568 6.4": "the three states as a whole",
-    "9568 8.4.1": "what the interoperation assumes",
 }
 """Clauses that the election cites and that ask for nothing."""
 OTHER_DOCUMENTS = {

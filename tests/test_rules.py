@@ -31,6 +31,7 @@ DIFFERENCES = {
     "wrong_auth_type": (D,) * 5,
     "heard_by_owner": (I, D, D, D, W),  # 2338 has no check; erratum 8298
     "interval_mismatch": (D, D, I, W, W),  # 9568 7.1: SHOULD log
+    "interval_before_addresses": (False, False, False, True, True),  # 7.1
     "address_mismatch": (D, D, W, W, W),
     # what no RFC knows, and neighbours do
     "most_addresses": (255,) * 5,

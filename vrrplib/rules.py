@@ -58,6 +58,8 @@ class Rules:
     """The priority that an owner takes when it hears another owner. RFCs let it keep 255, and compare addresses."""
     interval_mismatch: Verdict = Verdict.DISCARD
     """The peer's interval is not ours: version 2 discards, version 3 learns it."""
+    interval_before_addresses: bool = False
+    """RFC 9568 7.1 compares the interval first, RFC 3768 7.1 the addresses."""
     address_mismatch: Verdict = Verdict.DISCARD
     """The peer's address list is not ours (a MAY check)."""
     spares_owner: bool = True
@@ -167,6 +169,7 @@ RFC9568_PUBLISHED = Rules(
     rfc=9568,
     no_addresses=Verdict.DISCARD,  # 5.2.5
     interval_mismatch=Verdict.WARN,  # 7.1
+    interval_before_addresses=True,
     address_mismatch=Verdict.WARN,
     learns_interval=True,
     skew_per_interval=True,
@@ -182,6 +185,7 @@ RFC9568 = Rules(
     global_first_address=Verdict.DISCARD,  # erratum 8300
     heard_by_owner=Verdict.WARN,  # erratum 8298
     interval_mismatch=Verdict.WARN,
+    interval_before_addresses=True,
     address_mismatch=Verdict.WARN,
     learns_interval=True,
     skew_per_interval=True,

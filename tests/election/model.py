@@ -34,16 +34,9 @@ SWITCHES = {
 }
 """Where vrrplib leaves the text, and why."""
 
-DEPARTURES = {
-    "a losing advertisement makes one forget a resignation": "Backup, priority 0 heard, then a losing one: "
-    "the timer goes on to the end of the skew, but a change of priority then counts the whole down interval.",
-    "a change of priority forgets the start-up delay": "the timer that Startup sets runs for the delay and then "
-    "for the down interval; a change of priority lets them run side by side.",
-    "what is not answered uses up an answer": "versions before RFC 9568 answer priority 0 alone; a losing "
-    "advertisement, not answered, keeps one from answering priority 0 for a tenth of the interval.",
-    "addresses before interval": "RFC 9568 7.1 compares the interval and then the addresses; the warnings come in "
-    "the order of RFC 3768.",
-    "VRID before authentication": "RFC 2338 7.1 has them the other way round. Only the report differs.",
+DEPARTURES: dict[str, str] = {
+    "an owner's start-up delay ends in a skew": "who ceases to be the owner while its delay runs must then wait a "
+    "down interval, as whoever starts; and who stays one, nothing. Both wait one skew after a change of priority.",
 }
 """Where vrrplib leaves what it says itself: to be mended there, and then to be removed here."""
 
@@ -170,8 +163,7 @@ class Model:
     _hold: Fraction | None = None  # until when an Active router of lower priority is let be
     _followed: int = 0  # the priority of the Active router
     _not_before: Fraction = field(default=Fraction(0))
-    _extra: Fraction = field(default=Fraction(0))  # what Startup added to the timer
-    _timer_is: str = "down"  # or "skew": what a Backup's timer was last set to
+    _timer_is: str = "down"  # or "skew", or an owner's "startup": what a Backup's timer was last set to
     _timer_set_at: Fraction = field(default=Fraction(0))
     _why: str = "no-response"  # RFC 8347's reason, for when the timer fires
     _answered: Fraction | None = None
@@ -212,11 +204,10 @@ class Model:
             return self._become_active(now, "priority")  # 6.4.1: the owner goes at once
         self._set_down_timer(now)  # 6.4.1: all others wait
         self._why = "no-response"
+        self._timer_set_at = self._not_before  # both begin when the delay is over
+        self._timer = self._not_before + self.active_down_interval()
         if self.priority == OWNER:
-            self._timer, self._timer_is, self._why = self._not_before, "skew", "priority"
-        else:
-            self._timer = self._not_before + self.active_down_interval()
-            self._extra = self.startup_delay
+            self._timer, self._timer_is, self._why = self._not_before, "startup", "priority"
         self.state = "backup"
         return [("state", "initialize", "backup", "startup")]
 
@@ -266,7 +257,7 @@ class Model:
         return [("activate",), self._send(self.priority), *announced, ("state", old, "active", why)]
 
     def _set_down_timer(self, now: Fraction) -> None:
-        self._timer_is, self._timer_set_at, self._extra = "down", now, Fraction(0)
+        self._timer_is, self._timer_set_at = "down", now
         self._timer = max(now + self.active_down_interval(), self._not_before)
 
     def _send(self, priority: int) -> tuple[str, int]:
@@ -313,12 +304,6 @@ class Model:
         if self.on("interval 0 is refused") and self.rules["version"] == 3:
             verdicts["zero"] = "discard"
         order = list(verdicts)
-        if self.on("addresses before interval") and self.rules["version"] == 3 and "interval" in order:
-            order.remove("interval")
-            order.append("interval")
-        if self.on("VRID before authentication") and "auth" in order:
-            order.remove("vrid")
-            order.insert(order.index("version") + 1, "vrid")
         verdicts |= {"bad vrid": "discard", "unknown auth": "discard"}
         if self.on("bytes first"):
             mine = [check for check in self._of_the_message() if check in verdicts]
@@ -337,7 +322,7 @@ class Model:
         """6.4.2: three cases, in the order of the text."""
         preempt = self.preempt or (self.priority == OWNER and self.on("an owner preempts"))
         if heard.priority == 0:  # Skew_Time, and nothing is learned
-            self._timer_is, self._timer_set_at, self._extra = "skew", now, Fraction(0)
+            self._timer_is, self._timer_set_at = "skew", now
             self._timer = max(now + self.skew_time(), self._not_before)
             self._why, self._hold = "priority", None
         elif not preempt or heard.priority >= self.priority:  # the addresses are not compared here
@@ -351,9 +336,7 @@ class Model:
             self._set_down_timer(now)
             self._why = "no-response"
         else:  # discarded: the timer goes on
-            self._why = "preempted"
-            if self.on("a losing advertisement makes one forget a resignation"):
-                self._timer_is = "down"
+            self._why = "priority" if self._why == "priority" else "preempted"
         return []
 
     def advert_in_active(self, heard: Advert, now: Fraction) -> list[Any]:
@@ -373,8 +356,6 @@ class Model:
         if theirs == ours and self.on("its own address is not answered"):
             return []
         if not self.rules["answers"]:
-            if self.on("what is not answered uses up an answer"):
-                self._may_answer(now)
             return []
         # 9568 alone: discarded and answered; Adver_Timer is left alone
         return [self._send(self.priority)] if self._may_answer(now) else []
@@ -399,7 +380,9 @@ class Model:
             self._hold = None
         if self.state == "backup" and self.on("a change of priority moves the timer"):
             delay = self.skew_time() if self._timer_is == "skew" else self.active_down_interval()
-            if not self.on("a change of priority forgets the start-up delay"):
-                delay += self._extra
+            if self._timer_is == "startup" and self.priority == OWNER:
+                delay = Fraction(0)
+            if self._timer_is == "startup" and self.on("an owner's start-up delay ends in a skew"):
+                delay = self.skew_time()
             self._timer = max(now, self._timer_set_at + delay, self._not_before)
         return []

@@ -464,7 +464,6 @@ def test_what_is_sent_carries_the_configuration_and_a_checksum_that_is_right(cha
     assert (packet.vrid, packet.priority, packet.addresses, packet.interval) == (7, 42, ours.ips, 3.0)
 
 
-@pytest.mark.xfail(strict=True, reason="RFC 9568 5.2.4, RFC 3768 5.3.4: who owns an address MUST have priority 255")
 def test_who_sends_from_a_virtual_address_owns_it_and_cannot_have_another_priority() -> None:
     with pytest.raises(ConfigError, match="priority must be 255"):
         config(primary_address="192.0.2.100", priority=100)

@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Network
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -26,7 +27,7 @@ from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
 from vrrplib.errors import BackendError, ConfigError, require_int
 from vrrplib.node import Node, Notice
-from vrrplib.wire.addresses import Family
+from vrrplib.wire.addresses import Family, IPAddress, IPInterface
 
 Backend: TypeAlias = MacvlanBackend | MacSwapBackend | AnnounceBackend
 
@@ -139,8 +140,7 @@ def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _check(interface: str, backend: type[Backend], fields: dict[str, Any]) -> None:
     """Say what is wrong with the values themselves before the host is asked for anything."""
-    placeholder = "192.0.2.1" if fields["addresses"][0].version == Family.IPV4.value else "fe80::1"
-    config = RouterConfig(**fields, primary_address=placeholder)
+    config = RouterConfig(**fields, primary_address=_placeholder(fields["addresses"]))
     try:
         backend(interface, config)
     except ConfigError as error:
@@ -148,6 +148,14 @@ def _check(interface: str, backend: type[Backend], fields: dict[str, Any]) -> No
             raise
         # RFC 9568 6.1: packets to the virtual addresses MUST NOT be accepted then
         raise ConfigError(f"--no-accept cannot be had: {error}; leave it out, and filter with nftables") from None
+
+
+def _placeholder(virtual: Sequence[IPInterface]) -> IPAddress:
+    """An address to check the others with: none of them, or it would be an owner's."""
+    if virtual[0].version == Family.IPV4.value:
+        return IPv4Address("127.0.0.1")  # which no virtual address can be
+    taken = {address.ip for address in virtual}
+    return next(address for address in IPv6Network("fe80::/64").hosts() if address not in taken)
 
 
 def _end_quietly() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vrrplib.wire.authentication import Scheme
 
 _LONGEST_DELAY = 86400.0
+OWNER_PRIORITY = 255
 MOST_ADDRESSES = 255  # the count has eight bits: RFC 3768 5.3.5, RFC 9568 5.2.5
 _INTERVAL_UNITS = {
     2: (1.0, 255, "whole seconds from 1 to 255"),
@@ -208,6 +209,12 @@ class RouterConfig:
             raise ConfigError(f"primary_address must be link-local (RFC 9568 5.1.2.1), not {primary}")
         if primary.is_multicast or primary.is_unspecified:
             raise ConfigError(f"primary_address must be an address of the interface, not {primary}")
+        if primary in {address.ip for address in addresses} and self.priority != OWNER_PRIORITY:
+            # RFC 9568 5.2.4, RFC 3768 5.3.4: MUST
+            raise ConfigError(
+                f"priority must be 255 for the owner of {primary}, not {self.priority}; or give a primary_address "
+                "that is no virtual address"
+            )
         if isinstance(addresses[0], IPv6Interface) and not addresses[0].ip.is_link_local:
             raise ConfigError(f"the first IPv6 address must be link-local (RFC 9568 5.2.9), not {addresses[0]}")
 

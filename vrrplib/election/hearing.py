@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vrrplib.election.config import RouterConfig
+from vrrplib.election.config import OWNER_PRIORITY, RouterConfig
 from vrrplib.election.events import AdvertisementReceived
 from vrrplib.errors import Finding, Problem
 from vrrplib.rules import Rules, Verdict
@@ -13,8 +13,6 @@ from vrrplib.wire.packets import Packet, VRRPv2, inspect
 TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
     from vrrplib.wire.keys import Replay
-
-OWNER_PRIORITY = 255
 
 
 class Hearing:
@@ -78,7 +76,9 @@ class Hearing:
         if priority == OWNER_PRIORITY:
             found.append((Problem.OWNER, rules.heard_by_owner))
         if isinstance(packet, VRRPv2) and packet.auth_type != config.auth_type:
-            found.append((Problem.AUTH_TYPE, rules.wrong_auth_type))
+            at = 0 if rules.authentication_before_vrid else len(found)
+            found.insert(at, (Problem.AUTH_TYPE, rules.wrong_auth_type))
+        addresses = len(found)
         if not _same(packet.addresses, self._ips):
             discarded = rules.address_mismatch is Verdict.DISCARD
             spared = discarded and rules.spares_owner and packet.priority == OWNER_PRIORITY
@@ -87,7 +87,8 @@ class Hearing:
             # RFC 5798 has no rule; learning it would make skew and down interval 0, and promote without end
             found.append((Problem.INTERVAL, Verdict.DISCARD))
         elif packet.version == config.version and abs(packet.interval - config.advertisement_interval) > 1e-6:
-            found.append((Problem.INTERVAL, rules.interval_mismatch))
+            at = addresses if rules.interval_before_addresses else len(found)
+            found.insert(at, (Problem.INTERVAL, rules.interval_mismatch))
         return rules, tuple(found)
 
     def priority_beside(self, other: Packet, source: IPAddress, priority: int) -> int:

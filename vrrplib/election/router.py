@@ -18,7 +18,7 @@ from vrrplib.election.actions import (
     Warned,
 )
 from vrrplib.election.announcing import Announcements
-from vrrplib.election.config import RouterConfig
+from vrrplib.election.config import OWNER_PRIORITY, RouterConfig
 from vrrplib.election.events import (
     AdvertisementReceived,
     ConfigChanged,
@@ -44,7 +44,6 @@ TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
     from typing import Never, TypeAlias
 
-OWNER_PRIORITY = 255
 ANSWER_SPACING = 0.1
 """An Active router answers advertisements at most once in this part of its own interval.
 
@@ -106,10 +105,7 @@ class Router:
 
     @property
     def advertisements(self) -> tuple[SendAdvertisement, ...]:
-        """What it sends while Active, or would; the same objects until something in them changes.
-
-        Whoever asks ahead of the promotion, and encodes it, has one thing less to do then.
-        """
+        """What it sends while Active, or would; the same objects until something changes, to be encoded ahead."""
         return self._sender.advertisements(self.priority)
 
     def receive(self, datagram: Datagram, now: float) -> Actions:
@@ -157,10 +153,10 @@ class Router:
             if not self.config.startup_delay:
                 return self._promote(Reason.PRIORITY, now)  # 6.4.1: the owner does not wait
             self._promotion_reason = Reason.PRIORITY
-            self._set_timer(now, self.config.startup_delay)
+            self._set_timer(self._not_before, 0.0)
         else:
             self._promotion_reason = Reason.NO_RESPONSE
-            self._set_timer(now, self.config.startup_delay + self.active_down_interval)
+            self._set_timer(self._not_before, self.active_down_interval)
         return (self._enter(State.BACKUP, Reason.STARTUP, now),)
 
     def _shutdown(self, event: Shutdown, now: float) -> Actions:
@@ -290,8 +286,9 @@ class Router:
         preempts = self.config.preempt or self.priority == OWNER_PRIORITY  # 6.1: an owner always preempts
         if preempts and packet.priority < self.priority and not self.held:
             if not self.config.preempt_delay:
-                self._promotion_reason = Reason.PREEMPTED  # 6.4.2: discarded; the timer keeps running
-                return ()
+                if self._promotion_reason is not Reason.PRIORITY:
+                    self._promotion_reason = Reason.PREEMPTED
+                return ()  # 6.4.2: discarded; the timer keeps running
             if self._preempt_at is None:
                 self._preempt_at = max(now + self.config.preempt_delay, self._not_before)
         else:
@@ -313,8 +310,11 @@ class Router:
         if (packet.priority, int(source)) > ours:
             self._follow(packet, source, rules)
             return self._step_down(Reason.HIGHER_PRIORITY, now)
-        if (packet.priority, int(source)) == ours or not self._may_answer(now):
-            return ()  # the same sender is no loser: two FRR routers can share a source address
+        if (packet.priority, int(source)) == ours:
+            return ()  # no loser: two FRR routers can share a source address
+        answers = rules.answers_losing_advertisement or self.config.announcements.after_losing
+        if not answers or not self._may_answer(now):
+            return ()
         self._announcements.challenged(self.config.announcements, self.config.ips, now)
         answer = self._advertise(now) if rules.answers_losing_advertisement else ()
         return (*answer, *self._announce(now))  # 6.4.3; the Adver_Timer is not reset

@@ -97,7 +97,7 @@ class Sender:
 def _packet(config: RouterConfig, version: int, priority: int) -> Packet:
     head: dict[str, Any] = {"vrid": config.vrid, "priority": priority, "addresses": config.ips}
     if version == 2:
-        # beside version 3, at its rate: whole seconds, and not 0 (RFC 9568 8.4.1 leaves the value open)
+        # beside version 3, at its rate: whole seconds, and not 0 (RFC 9568 8.4.2 leaves the value open)
         seconds = max(1, int(config.advertisement_interval + 1e-6))
         return VRRPv2(**head, advertisement_interval=seconds)
     # always our own interval, never the learned one: RFC 9568 5.2.7

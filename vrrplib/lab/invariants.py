@@ -17,8 +17,8 @@ import enum
 import math
 
 from vrrplib.election.actions import StateChanged
-from vrrplib.election.config import RouterConfig
-from vrrplib.election.router import OWNER_PRIORITY, Router
+from vrrplib.election.config import OWNER_PRIORITY, RouterConfig
+from vrrplib.election.router import Router
 from vrrplib.election.states import State
 from vrrplib.lab.machines import MOST_SEEN, Seen, SimulatedNode, key_of
 from vrrplib.lab.simulator import TOLD, Happening, Simulation
