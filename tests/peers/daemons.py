@@ -42,6 +42,7 @@ class Settings:
     vrid: int = 51
     priority: int = 100
     interval: float = 1.0
+    preempt: bool = True
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -172,12 +173,13 @@ class Keepalived(Daemon):
             "}",
             f"vrrp_instance v{s.vrid} {{",
             f"  version {s.version}",
-            "  state BACKUP",
+            f"  state {'MASTER' if s.priority == 255 else 'BACKUP'}",  # else an owner waits, as if it were none
             "  interface eth0",
             *(["  use_vmac"] if self.use_vmac else []),
             f"  virtual_router_id {s.vrid}",
             f"  priority {s.priority}",
             f"  advert_int {s.interval:g}",
+            *([] if s.preempt else ["  nopreempt"]),
             "  virtual_ipaddress {",
             *(f"    {address}" for address in s.addresses),
             "  }",
@@ -238,6 +240,7 @@ class Frr(Daemon):
             f"vrrp {s.vrid} version {s.version}",
             f"vrrp {s.vrid} priority {s.priority}",
             f"vrrp {s.vrid} advertisement-interval {round(s.interval * 1000)}",
+            *([] if s.preempt else [f"no vrrp {s.vrid} preempt"]),
             *(f"vrrp {s.vrid} {kind} {address.split('/')[0]}" for address in s.addresses),
             "exit",
         ]
@@ -325,6 +328,7 @@ class Vrrplib(Daemon):
             *(sys.executable, "-m", "vrrplib", "run", "eth0", "--vrid", str(s.vrid)),
             *(word for address in s.addresses for word in ("--address", address)),
             *("--priority", str(s.priority), "--interval", f"{s.interval:g}", "--version", str(s.version)),
+            *([] if s.preempt else ["--no-preempt"]),
             *("--state-dir", str(self.directory), "--json", *self.options),
         ]
 
