@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.commands import environment
 from vrrplib.cli.output import Output
-from vrrplib.election.actions import Discarded, HostFailed, Report, StateChanged, Warned
+from vrrplib.election.actions import Discarded, HostFailed, Ready, Report, Stalled, StateChanged, Warned
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import Problem
 from vrrplib.node import Notice
@@ -43,6 +43,8 @@ REPORTS = [
         "the host failed to activate: no",
     ),
     (HostFailed("prepare", "no"), {"event": "host-failed", "doing": "prepare", "message": "no"}, "prepare: no"),
+    (Stalled(2.5), {"event": "stalled", "late": 2.5}, "stood still: a timer was 2.500 s late"),
+    (Ready(), {"event": "ready"}, "would become Active, but for its sync group"),
     (Report(), {"event": "report", "message": "Report()"}, "Report()"),
 ]
 

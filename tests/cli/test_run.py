@@ -45,12 +45,38 @@ MAC = "00:00:5e:00:01:33"
         ([*ONE, "--checksum", "none"], ["'none'", "pseudo"]),
         ([*ONE, "--no-accept"], ["--no-accept", "accept_mode"]),
         ([*ONE, "--realtime", "100"], ["realtime", "1-99", "100"]),
+        ([*ONE, "--peer", "fe80::1"], ["peers", "IPv4", "fe80::1"]),
+        ([*ONE, "--peer", "224.0.0.18"], ["peers", "unicast", "224.0.0.18"]),
+        ([*ONE, "--peer", "10.0.0.1", "--peer", "10.0.0.1"], ["peers must differ"]),
+        ([*ONE, "--peer", "there"], ["peers", "'there'"]),
+        ([*ONE, "--least-peer-ttl", "254"], ["--least-peer-ttl", "--peer", "255"]),
+        ([*ONE, "--peer", "10.0.0.1", "--least-peer-ttl", "256"], ["least_peer_ttl", "0-255", "256"]),
+        ([*ONE, "--auth", "hmac"], ["--auth hmac", "--key-file"]),
+        ([*ONE, "--auth", "magic"], ["'magic'", "text"]),
+        ([*ONE, "--key-file", "/no/such"], ["--key-file", "/no/such"]),
+        ([*ONE, "--key-file", "/"], ["--key-file", "directory"]),
+        ([*ONE, "--key-file", "KEY"], ["32-64 bytes", "keepalived"]),  # HMAC is version 3's
+        ([*ONE, "--key-file", "KEY", "--auth", "ah"], ["version 3", "AuthenticationHeader"]),
+        ([*ONE, "--key-file", "LONG", "--version", "2"], ["1-8 bytes"]),
+        ([*ONE, "--key-file", "EMPTY", "--version", "2"], ["1-8 bytes", "not 0"]),
+        ([*ONE, "--key-file", "ODD"], ["hex digits"]),
+        ([*ONE, "--preempt-delay", "-1"], ["preempt_delay", "-1"]),
+        ([*ONE, "--startup-delay", "nan"], ["startup_delay", "nan"]),
+        ([*ONE, "--announce", "soon"], ["--announce", "0,0,5", "'soon'"]),
+        ([*ONE, "--announce", "0,-1"], ["--announce", "-1"]),
+        ([*ONE, "--announce-refresh", "0"], ["--announce", "refresh", "0.01"]),
+        ([*ONE, "--version", "2", "--also-v2"], ["--also-v2", "--version 3"]),
+        (["--vrid", "1", "--address", "fe80::1", "--also-v2"], ["also", "IPv4"]),
     ],
 )
-def test_a_value_wrong_in_itself_is_status_2(arguments: list[str], named: list[str]) -> None:
+def test_a_value_wrong_in_itself_is_status_2(arguments: list[str], named: list[str], tmp_path: Path) -> None:
+    for name, content in (("KEY", "s3cr3t\n"), ("LONG", "123456789"), ("EMPTY", ""), ("ODD", "hex:0")):
+        (tmp_path / name).write_text(content)
+        arguments = [str(tmp_path / name) if word == name else word for word in arguments]
     line = fails(invoke("run", "no-such-link", *arguments), 2)
     for word in named:
         assert word in line
+    assert "s3cr3t" not in line
 
 
 def test_no_such_interface_is_status_1() -> None:

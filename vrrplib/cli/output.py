@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vrrplib.election.actions import Discarded, HostFailed, Report, StateChanged, Warned
+from vrrplib.election.actions import Discarded, HostFailed, Ready, Report, Stalled, StateChanged, Warned
 from vrrplib.node import Notice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,5 +105,9 @@ def describe(report: Report) -> tuple[str, str, dict[str, Any], str]:
         case HostFailed(doing, message, errno):
             fields = {"doing": doing, "message": message, "errno": errno}
             return "host-failed", f"the host failed to {doing}: {message}", fields, "bold red"
+        case Stalled(late):
+            return "stalled", f"stood still: a timer was {late:.3f} s late", {"late": late}, "yellow"
+        case Ready():
+            return "ready", "would become Active, but for its sync group", {}, ""
         case _:  # an open set
             return "report", str(report), {"message": str(report)}, ""

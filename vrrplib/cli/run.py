@@ -23,6 +23,7 @@ from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.cli.options import CHECKSUMS, choose_source, router_fields, virtual_addresses
 from vrrplib.cli.output import Output, json_option
+from vrrplib.cli.run_options import protocol_fields, protocol_options
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
 from vrrplib.errors import BackendError, ConfigError, require_int
@@ -75,6 +76,7 @@ PATIENCE = 1.0
     show_default=True,
     help="What a VRRPv3 checksum covers over IPv4; auto: as last heard.",
 )
+@protocol_options
 @click.option("--state-dir", type=click.Path(file_okay=False), help="Where the journal of changes is kept.")
 @click.option(
     "--realtime",
@@ -126,16 +128,18 @@ def run(
 
 def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
     addresses = virtual_addresses(options["addresses"], interface=interface, vrid=options["vrid"])
-    return router_fields(
+    version = int(options["version"])
+    fields = router_fields(
         vrid=options["vrid"],
         addresses=addresses,
         priority=options["priority"],
         interval=options["interval"],
-        version=int(options["version"]),
+        version=version,
         preempt=not options["no_preempt"],
         accept=not options["no_accept"],
         checksum=options["checksum"],
     )
+    return fields | protocol_fields(options, version=version)
 
 
 def _check(interface: str, backend: type[Backend], fields: dict[str, Any]) -> None:
@@ -216,7 +220,7 @@ def _serve(output: Output, backend: Backend, interface: str, config: RouterConfi
     printer = _Printer(output, interface, config)
     try:
         node = Node(transport)
-        node.add(Router(config), backend)
+        node.add(Router(config, unix_time=time.time() - time.monotonic()), backend)
         serve([node], notify=printer)
     finally:
         transport.close()
