@@ -230,3 +230,13 @@ def test_a_backup_that_listens_after_a_stall_takes_a_skew_time_more() -> None:
         if isinstance(item[2], StateChanged) and item[2].new is State.ACTIVE
     ]
     assert (name, time) == ("b", pytest.approx(40 + 156 / 256))
+
+
+def test_nothing_is_asked_for_while_frames_take_longer_than_an_interval() -> None:
+    simulation, invariants = lan(200, 100, advertisement_interval=0.01)
+    simulation.run(until=5)
+    assert invariants.checks == 1
+    simulation.switch.conditions = Conditions(delay=0.001, jitter=0.2)
+    simulation.run(until=60)
+    assert len(simulation.history(StateChanged)) > 5  # in vain
+    assert invariants.finish() == []

@@ -16,6 +16,7 @@ from vrrplib.errors import ConfigError
 from vrrplib.lab import sweep as module
 from vrrplib.lab.faults import Fault, FaultKind
 from vrrplib.lab.sweep import Outcome, Scenario, build, run_seed, shrink_seed, sweep
+from vrrplib.rules import RFC3768, RFC5798
 
 SHORT = Scenario(duration=120.0, fault_every=10.0, fault_lasting=10.0, calm=20.0)
 SEEDS = range(100)
@@ -185,3 +186,10 @@ def test_a_schedule_of_ones_own() -> None:
 def test_wrong_values(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="retries"):
         sweep([1], SHORT, **wrong)
+
+
+def test_a_fast_cadence_and_other_rules() -> None:
+    quick = dataclasses.replace(SHORT, duration=60.0)
+    scenarios = quick.variants(interval=[0.01], preempt=[True, False])
+    scenarios += quick.variants(rules=[RFC3768, RFC5798], priorities=[(100, 100), (255, 100)])
+    assert sweep([1], scenarios).failures == ()

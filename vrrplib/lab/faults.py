@@ -154,16 +154,18 @@ def random_schedule(
     lasting: float = 20.0,
     kinds: Sequence[FaultKind] = ALL_KINDS,
     calm: Conditions = _NO_TROUBLE,
+    late: float = 0.05,
 ) -> Schedule:
     """Faults of ``names``, one each ``every`` seconds on the average, that last ``lasting`` seconds on the average.
 
-    All of them have ended by ``until``: conditions are ``calm`` again, and everything runs.
+    Jitter and lateness are up to ``late`` seconds. All faults have ended by ``until``: conditions are ``calm``
+    again, and everything runs.
     """
     faults: list[Fault] = []
     time = dice.expovariate(1 / every)
     while time < until:
         end = min(until, time + dice.expovariate(1 / lasting))
-        faults += _random_faults(dice, dice.choice(kinds), names, round(time, 3), round(end, 3), calm)
+        faults += _random_faults(dice, dice.choice(kinds), names, round(time, 3), round(end, 3), (calm, late))
         time += dice.expovariate(1 / every)
     for number, name in enumerate(names):  # an end may have come to nothing because of another beginning
         last = until + number / 1000
@@ -172,9 +174,15 @@ def random_schedule(
 
 
 def _random_faults(
-    dice: random.Random, kind: FaultKind, names: Sequence[str], begin: float, end: float, calm: Conditions
+    dice: random.Random,
+    kind: FaultKind,
+    names: Sequence[str],
+    begin: float,
+    end: float,
+    weather: tuple[Conditions, float],
 ) -> list[Fault]:
-    """A fault, and its end."""
+    """A fault, and its end; ``weather``: the conditions when it is over, and how late frames may be."""
+    calm, late = weather
     name = dice.choice(names)
     match kind:
         case FaultKind.BLOCK:
@@ -190,11 +198,11 @@ def _random_faults(
         case FaultKind.CONDITIONS:
             bad = dataclasses.replace(
                 calm,
-                jitter=calm.jitter + round(dice.random() * 0.05, 4),
+                jitter=calm.jitter + round(dice.random() * late, 4),
                 loss=round(dice.random() ** 2, 3),
                 duplication=round(dice.random() * 0.2, 3),
                 reordering=round(dice.random() * 0.2, 3),
-                late=calm.late + round(dice.random() * 0.05, 4),
+                late=calm.late + round(dice.random() * late, 4),
             )
             return [Fault(begin, kind, dataclasses.astuple(bad)), Fault(end, kind, dataclasses.astuple(calm))]
         case FaultKind.PRIORITY:

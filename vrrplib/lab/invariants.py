@@ -4,10 +4,11 @@ A **disturbance** is whatever is done to a router, its clock, its link or the co
 chance takes. The **bound** is how long its consequences may last: the longest active_down_interval of any router
 there (by its own clock, with the interval that it has learned and the delays of its configuration), one
 advertisement interval more, in which two who took over at once hear each other, and twice the longest time that a
-frame is under way. It is right while that time is shorter than an advertisement interval.
+frame is under way.
 
 The routers that run fall into **components** of those that reach each other both ways. Where a link works in one
-direction only, no RFC promises anything, and ONE_ACTIVE, STABLE and MAC_TABLE are not asked for.
+direction only, or frames are under way for an interval and more, no RFC promises anything, and ONE_ACTIVE, STABLE
+and MAC_TABLE are not asked for.
 """
 
 from __future__ import annotations
@@ -217,7 +218,8 @@ class Invariants:
         for (family, vrid), members in running.items():
             states = {node.name: router.state for node, router in members}
             components = self._components(list(states))
-            if components is None:
+            shortest = min(router.config.advertisement_interval / node.clock.rate for node, router in members)
+            if components is None or self._simulation.switch.longest_now >= shortest:
                 self._settled = False
                 continue
             for names in components:

@@ -127,8 +127,8 @@ class Switch:
         self.observer: Observer | None = None
         self.lost = 0
         """Frames that chance took, each counted for each port that it would have reached."""
-        self.longest = 0.0
-        """Seconds that a frame may have been under way at most, so far."""
+        self.longest = self.longest_now = 0.0
+        """Seconds that a frame may have been under way at most: so far, and as conditions are."""
         self._schedule = schedule
         self._clock = clock
         self._chance = _no_dice if dice is None else dice.random
@@ -317,7 +317,8 @@ class Switch:
         self._calm = not self._links and not self._conditions.random
         if self._chance is _no_dice and any(conditions.random for conditions in all_conditions):
             raise ConfigError("dice must be a random.Random when conditions leave something to chance, not None")
-        self.longest = max(self.longest, *(conditions.longest for conditions in all_conditions))
+        self.longest_now = max(conditions.longest for conditions in all_conditions)
+        self.longest = max(self.longest, self.longest_now)
         self._disturb()
 
     def _disturb(self) -> None:

@@ -84,6 +84,7 @@ class Scenario:
             lasting=self.fault_lasting,
             kinds=self.kinds,
             calm=self.conditions,
+            late=min(0.05, self.interval / 4),
         )
 
 
