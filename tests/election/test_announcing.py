@@ -20,6 +20,7 @@ def test_the_default_is_the_rfcs_one_announcement_at_once() -> None:
 def test_keepalived_announces_five_times_and_again_after_five_seconds() -> None:
     times = [time for time, address in KEEPALIVED.series(KEEPALIVED.at, ADDRESSES, 0.0) if address == A]
     assert times == [0.0] * 5 + [5.0] * 5
+    assert KEEPALIVED.after_losing == KEEPALIVED.at
 
 
 def test_a_series_is_paced_and_in_order_whatever_it_was_given_as() -> None:
@@ -55,6 +56,25 @@ def test_what_is_no_time_is_refused(fields: dict[str, Any], message: str) -> Non
     assert str(error.value) == message
 
 
+def test_a_hundred_times_and_a_day_are_allowed() -> None:
+    assert len(AnnouncementPolicy(at=[0.0] * 100, refresh=86400).at) == 100
+
+
+def test_before_a_promotion_and_after_a_change_there_is_nothing_to_announce() -> None:
+    left = Announcements()
+    assert left.take(ONCE, ADDRESSES, 0.0) == []
+    left.promoted(ONCE, ADDRESSES, 1.0)
+    left.changed()
+    assert left.take(ONCE, ADDRESSES, 2.0) == []
+
+
+def test_what_is_late_is_announced_then() -> None:
+    policy, left = AnnouncementPolicy(at=(0.0, 1.0, 2.0)), Announcements()
+    left.promoted(policy, (A,), 10.0)
+    assert left.take(policy, (A,), 11.5) == [A, A]
+    assert left.next_at == 12.0
+
+
 def test_what_is_left_is_announced_when_it_is_due() -> None:
     policy, left = AnnouncementPolicy(at=(0.0, 2.0), refresh=3.0), Announcements()
     assert left.next_at is None
@@ -71,6 +91,7 @@ def test_a_refresh_waits_for_nobody_and_does_not_double_a_series() -> None:
     policy, left = AnnouncementPolicy(at=(0.0, 5.0), refresh=2.0), Announcements()
     left.promoted(policy, (A,), 0.0)
     assert left.take(policy, (A,), 0.0) == [A]
+    assert left.next_at == 2.0
     assert left.take(policy, (A,), 2.0) == []  # the one at 5 is to come
     assert left.take(policy, (A,), 5.0) == [A]  # and the refresh of 4 with it
     assert (left.next_at, left.take(policy, (A,), 7.0)) == (7.0, [A])

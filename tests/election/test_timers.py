@@ -38,6 +38,8 @@ def test_a_higher_priority_is_always_earlier(priority: int, centiseconds: int, v
 
 def test_the_defaults_are_one_second_and_version_3() -> None:
     assert skew_time(100) == skew_time(100, 1.0, version=3) == 0.609375
+    assert skew_time(100, 2.0) == 2 * 0.609375
+    assert active_down_interval(100, 2.0) == 2 * active_down_interval(100) == 2 * 3.609375
     assert active_down_interval(100) == 3.609375
 
 
