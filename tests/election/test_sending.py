@@ -69,6 +69,12 @@ def test_the_trailers_number_is_unix_time_that_grows() -> None:
     assert again.sequence - first.sequence == 1 << 32
 
 
+def test_a_number_is_never_0_whatever_the_clock_says() -> None:
+    for scheme, changes in ((AH, V2), (RFC_AH, V2), (HMAC, {})):
+        (first,) = Sender(config(authentication=scheme, **changes)).send(100, 0.0, None)
+        assert first.sequence == 1
+
+
 def test_keepalived_s_ah_goes_on_from_what_was_heard() -> None:
     sender = Sender(config(authentication=AH, **V2))
     (first,) = sender.send(100, 0.0, None)
@@ -112,6 +118,7 @@ def test_a_form_is_followed_until_it_was_not_heard_for_a_while() -> None:
     for form in (None, ChecksumForm(0), PSEUDO | ONLY):
         sender.heard(form, 0.0)  # says nothing
     sender.heard(ONLY, 1.0)
+    assert FORM_MEMORY == 10
     for at in (2.0, 5.0, 1.0 + 2 * FORM_MEMORY):
         sender.heard(PSEUDO, at)
         assert sender.advertisements(100)[0].form is ONLY
