@@ -34,12 +34,6 @@ SWITCHES = {
 }
 """Where vrrplib leaves the text, and why."""
 
-DEPARTURES: dict[str, str] = {
-    "an owner's start-up delay ends in a skew": "who ceases to be the owner while its delay runs must then wait a "
-    "down interval, as whoever starts; and who stays one, nothing. Both wait one skew after a change of priority.",
-}
-"""Where vrrplib leaves what it says itself: to be mended there, and then to be removed here."""
-
 TENTH = Fraction(1, 10)
 ROUNDING = Fraction(1, 10**9)
 """Seconds: vrrplib's clock is a float, so a timer that is due so much later is due."""
@@ -175,7 +169,7 @@ class Model:
 
     def on(self, name: str) -> bool:
         """Whether vrrplib's way is to be followed."""
-        assert name in SWITCHES or name in DEPARTURES
+        assert name in SWITCHES
         return name not in self.off
 
     @property
@@ -382,7 +376,5 @@ class Model:
             delay = self.skew_time() if self._timer_is == "skew" else self.active_down_interval()
             if self._timer_is == "startup" and self.priority == OWNER:
                 delay = Fraction(0)
-            if self._timer_is == "startup" and self.on("an owner's start-up delay ends in a skew"):
-                delay = self.skew_time()
             self._timer = max(now, self._timer_set_at + delay, self._not_before)
         return []

@@ -399,12 +399,11 @@ WITNESSES = {
     "a change of priority moves the timer": priority_changed,
     "a stall is reported": stalled,
     "bytes first": two_things_wrong,
-    "an owner's start-up delay ends in a skew": owner_no_more,
 }
 
 
-def test_every_switch_and_departure_has_a_witness() -> None:
-    assert set(WITNESSES) == {*model.SWITCHES, *model.DEPARTURES}
+def test_every_switch_has_a_witness() -> None:
+    assert set(WITNESSES) == set(model.SWITCHES)
 
 
 @pytest.mark.parametrize("name", model.SWITCHES)
@@ -414,16 +413,8 @@ def test_where_vrrplib_leaves_the_text_it_does_so_as_documented(name: str) -> No
         WITNESSES[name](name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
-        for name, reason in model.DEPARTURES.items()
-    ],
-)
-def test_departure(name: str) -> None:
-    """When this passes, it is mended: take the name out of DEPARTURES, and its branch out of the model."""
-    WITNESSES[name](name)
+def test_who_ceases_to_be_the_owner_while_its_start_up_delay_runs_waits_as_whoever_starts() -> None:
+    owner_no_more("")
 
 
 def test_the_order_of_the_checks_is_that_of_each_document() -> None:

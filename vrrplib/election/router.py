@@ -77,6 +77,7 @@ class Router:
         self._timer_set_at = 0.0
         self._preempt_at: float | None = None
         self._not_before = -math.inf
+        self._resigned = False  # the Active router did, and the timer is Skew_Time
         self._listened = False
         self._announcements = Announcements()
         self._promotion_reason = Reason.NO_RESPONSE
@@ -149,14 +150,11 @@ class Router:
             return ()
         self.active_adver_interval = self.config.advertisement_interval
         self._not_before = now + self.config.startup_delay
-        if self.priority == OWNER_PRIORITY and not self.held:
-            if not self.config.startup_delay:
-                return self._promote(Reason.PRIORITY, now)  # 6.4.1: the owner does not wait
-            self._promotion_reason = Reason.PRIORITY
-            self._set_timer(self._not_before, 0.0)
-        else:
-            self._promotion_reason = Reason.NO_RESPONSE
-            self._set_timer(self._not_before, self.active_down_interval)
+        owner = self.priority == OWNER_PRIORITY and not self.held
+        if owner and not self.config.startup_delay:
+            return self._promote(Reason.PRIORITY, now)  # 6.4.1: the owner does not wait
+        self._set_timer(self._not_before, 0.0 if owner else self.active_down_interval)
+        self._promotion_reason = Reason.NO_RESPONSE
         return (self._enter(State.BACKUP, Reason.STARTUP, now),)
 
     def _shutdown(self, event: Shutdown, now: float) -> Actions:
@@ -193,7 +191,8 @@ class Router:
 
     def _expire(self, now: float) -> Actions:
         if not self.held:
-            return self._promote(self._promotion_reason, now)
+            owner = self.priority == OWNER_PRIORITY and self.active_source is None  # it waited for nobody
+            return self._promote(Reason.PRIORITY if owner else self._promotion_reason, now)
         self._timer_at = self._preempt_at = None  # until an advertisement is heard, or the group lets go
         return (Ready(),)
 
@@ -217,12 +216,14 @@ class Router:
         self._timer_at = now + delay
         self._listened = False
 
-    def _listen(self, now: float, delay: float) -> None:
+    def _listen(self, now: float, delay: float, *, resigned: bool = False) -> None:
         """Set Active_Down_Timer; nothing is promoted before the start-up delay is over."""
+        self._resigned = resigned
         self._set_timer(now, max(delay, self._not_before - now))
 
     def _stop_timers(self) -> None:
         self._timer_at = self._preempt_at = None
+        self._resigned = False
         self._announcements.stop()
 
     # -- transitions --
@@ -281,12 +282,12 @@ class Router:
             # 6.4.2: Skew_Time with the interval learned before; that of this packet is not learned
             self._promotion_reason = Reason.PRIORITY
             self._preempt_at = None
-            self._listen(now, self.skew_time)
+            self._listen(now, self.skew_time, resigned=True)
             return ()
         preempts = self.config.preempt or self.priority == OWNER_PRIORITY  # 6.1: an owner always preempts
         if preempts and packet.priority < self.priority and not self.held:
             if not self.config.preempt_delay:
-                if self._promotion_reason is not Reason.PRIORITY:
+                if not self._resigned:
                     self._promotion_reason = Reason.PREEMPTED
                 return ()  # 6.4.2: discarded; the timer keeps running
             if self._preempt_at is None:
@@ -351,6 +352,8 @@ class Router:
 
     def _change_priority(self, priority: int, now: float) -> Actions:
         require_int("priority", priority, 1, 255)
+        if priority == self.priority:
+            return ()
         self.priority = priority
         if self._preempt_at is not None and self.active_priority is not None and priority <= self.active_priority:
             self._preempt_at = None
@@ -379,8 +382,7 @@ class Router:
     def _retime(self, now: float) -> None:
         """A Backup's running timer becomes what it would have been, had it been set with the new values."""
         if self.state is State.BACKUP and self._timer_at is not None:
-            resigned = self._promotion_reason is Reason.PRIORITY
-            delay = self.skew_time if resigned else self.active_down_interval
+            delay = self.skew_time if self._resigned else self.active_down_interval
             self._timer_at = max(now, self._timer_set_at + delay, self._not_before)
 
     # -- sync groups: no RFC knows them --
@@ -395,6 +397,4 @@ class Router:
     def _hold(self, held: bool, now: float) -> Actions:
         waited = self.held and self.state is State.BACKUP and self._timer_at is None
         self.held = held
-        if held or not waited:
-            return ()
-        return self._promote(self._promotion_reason, now)
+        return self._promote(self._promotion_reason, now) if waited and not held else ()
