@@ -18,7 +18,7 @@ from vrrplib.wire.addresses import to_address
 from vrrplib.wire.ah import AHStyle, AuthenticationHeader
 from vrrplib.wire.authentication import CiscoMD5, HMACTrailer, Scheme, SimpleText, sign
 from vrrplib.wire.datagram import Datagram
-from vrrplib.wire.packets import VRRPv2, VRRPv3
+from vrrplib.wire.packets import VRRPv2, VRRPv3, inspect
 
 SOURCE = to_address("192.0.2.3")
 TEXT, OTHER_TEXT = SimpleText("secret"), SimpleText("Secret")
@@ -123,6 +123,50 @@ def test_the_order_of_authentication_and_vrid_is_that_of_each_rfc() -> None:
         router = Router(config(authentication=TEXT, rules=rules))
         router.handle(Startup(), 0.0)
         assert router.receive(foreign, 1.0) == (Discarded(problem, SOURCE),)
+
+
+def test_a_foreign_vrid_is_foreign_whether_it_is_lower_or_higher() -> None:
+    for ours, theirs in ((1, 2), (2, 1)):
+        found = hearing(TEXT, vrid=ours, **V2)
+        heard = found.read(received(OTHER_TEXT, vrid=theirs), 0.0)
+        assert isinstance(heard, AdvertisementReceived)  # 3768 7.1: not our key, and no matter
+        assert (Problem.VRID, Verdict.DISCARD) in found.screen(heard.packet, 100)[1]
+
+
+def test_any_other_type_of_authentication_is_the_wrong_one() -> None:
+    for auth_type, wrong in ((0, True), (1, False), (2, True)):
+        _, problems = hearing(TEXT, **V2).screen(VRRPv2(vrid=1, addresses=config().ips, auth_type=auth_type), 100)
+        assert problems == (((Problem.AUTH_TYPE, Verdict.DISCARD),) if wrong else ())
+
+
+def test_what_follows_a_message_is_a_trailing_byte_where_the_scheme_has_no_trailer() -> None:
+    strict = dataclasses.replace(RFC3768, name="exact", trailing_bytes=Verdict.DISCARD)
+    signed = received(TEXT)
+    longer = dataclasses.replace(signed, payload=signed.payload + bytes(4))
+    assert isinstance(hearing(TEXT, rules=strict).read(signed, 0.0), AdvertisementReceived)
+    assert hearing(TEXT, rules=strict).read(longer, 0.0) is Problem.TRAILING
+
+
+def test_the_first_problem_is_told() -> None:
+    wrong = VRRPv3(vrid=1, type=2, addresses=config().ips, checksum=1).encode(SOURCE, "224.0.0.18")
+    problems = [finding.problem for finding in inspect(wrong, source=SOURCE, destination="224.0.0.18").problems]
+    assert problems == [Problem.TYPE, Problem.CHECKSUM]
+    assert hearing(None).read(Datagram(wrong, SOURCE, "224.0.0.18", 255), 0.0) is Problem.TYPE
+
+
+def test_version_2_is_a_double_for_as_long_as_version_3_is_remembered() -> None:
+    two, three = (kind(vrid=1, addresses=config().ips) for kind in (VRRPv2, VRRPv3))
+    lower, higher = to_address("192.0.2.1"), to_address("192.0.2.9")
+    found = hearing(None, also=RFC3768)
+    assert not found.is_double(two, SOURCE, 0.0, 2.0)  # no version 3 was ever heard
+    assert not found.is_double(three, SOURCE, 1.0, 2.0)
+    for source, now, double in (
+        (SOURCE, 3.0, True),
+        (SOURCE, 3.25, False),
+        (lower, 1.0, False),
+        (higher, 1.0, False),
+    ):
+        assert found.is_double(two, source, now, 2.0) is double
 
 
 def test_a_trailer_is_no_trailing_byte_where_it_is_expected() -> None:

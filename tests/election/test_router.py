@@ -880,6 +880,7 @@ def test_each_peer_gets_an_advertisement_of_its_own_checksum() -> None:
         ("192.0.2.3", 255, 255, None),
         ("192.0.2.3", 254, 255, Problem.TTL),
         ("192.0.2.3", 250, 250, None),
+        ("192.0.2.3", 255, 250, None),
         ("192.0.2.3", 249, 250, Problem.TTL),
         ("192.0.2.5", 255, 0, Problem.SOURCE),
     ],
