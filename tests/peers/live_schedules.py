@@ -220,7 +220,7 @@ def differences(live: Live, predicted: list[Prediction]) -> list[str]:
     stories = [reign.story for reign in live.reigns]
     wanted = [prediction.story for prediction in predicted]
     if stories != wanted:
-        return [f"seen {stories}, predicted {wanted}"]
+        return [", then ".join(" ".join(map(str, filter(None, story))) for story in stories)]
     slack = max(LATE, live.lateness.p99)
     found = []
     for reign, prediction in zip(live.reigns, predicted, strict=True):

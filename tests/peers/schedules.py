@@ -200,8 +200,8 @@ class Reign:
         return self.who, self.since, self.end, self.beside, self.answers
 
 
-BREAK = 2.5
-"""Own intervals of silence after which a new reign begins."""
+BREAK = 3.0
+"""Own intervals of silence after which a new reign begins: no Backup would have waited for longer."""
 CALM = 0.05
 """Seconds that a process may take to hear, or to be killed."""
 
@@ -285,7 +285,8 @@ def _answers(run: list[Frame], played: Played) -> bool:
         assert advert is not None
         if advert.priority and frame.time - before.time < 0.9 * advert.interval:
             others = [other.time for other in played.frames if other.port != frame.port]
-            if any(frame.time - CALM < time <= frame.time for time in others):
+            soon = min(CALM, 0.5 * advert.interval)
+            if any(frame.time - soon < time <= frame.time for time in others):
                 return True
     return False
 
