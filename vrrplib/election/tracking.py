@@ -37,16 +37,21 @@ class Tracker:
 
     :meth:`observe` gives the events for the Router: PriorityChanged, or Shutdown (which resigns) and Startup. An
     address owner (255) stays one whatever the weights (RFC 9568 5.2.4); a condition of weight 0 ends it too. A
-    condition that nobody has looked at yet is taken for good.
+    condition that nobody has looked at yet is taken for good. A Router that is started later is given ``priority``
+    first, and is started only if ``able``. ConfigError for two conditions of one name.
     """
 
     def __init__(self, priority: int, conditions: Iterable[Condition]) -> None:
         require_int("priority", priority, 1, 255)
         self.base = priority
-        self._conditions = {condition.name: condition for condition in conditions}
+        self._conditions: dict[str, Condition] = {}
+        for condition in conditions:
+            if condition.name in self._conditions:
+                raise ConfigError(f"conditions must differ, but {condition.name!r} is there twice")
+            self._conditions[condition.name] = condition
         self._good: dict[str, bool] = {}
         self._streaks: dict[str, int] = {}
-        self._told = (self.priority, self.able)
+        self._told = (priority, True)
 
     @property
     def able(self) -> bool:
@@ -82,9 +87,16 @@ class Tracker:
                 self._good[name], self._streaks[name] = good, 0
         return self._events()
 
+    def rebase(self, priority: int) -> tuple[Event, ...]:
+        """The Router has just been given a configuration with ``priority``: what it must be told besides."""
+        require_int("priority", priority, 1, 255)
+        self.base = priority
+        self._told = (priority, self._told[1])
+        return self._events()
+
     def _events(self) -> tuple[Event, ...]:
-        (priority, able), (old_priority, was_able) = now, _ = (self.priority, self.able), self._told
-        self._told = now
+        priority, able = self.priority, self.able
+        (old_priority, was_able), self._told = self._told, (priority, able)
         events: list[Event] = []
         if was_able and not able:
             events.append(Shutdown(Reason.TRACKING))
