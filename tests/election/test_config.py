@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.election.play import V2, V6, config
+from vrrplib.election.announcing import ONCE
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import ConfigError
 from vrrplib.rules import RFC2338, RFC3768, RFC5798, RFC9568, Rules
@@ -40,6 +41,28 @@ def test_the_defaults_are_those_of_linux_daemons() -> None:
         ChecksumForm.PSEUDO_HEADER,
         ChecksumForm.EITHER,
     )
+
+
+def test_what_is_beyond_the_rfc_is_off_by_default() -> None:
+    made = config()
+    assert (made.preempt_delay, made.startup_delay, made.listen_after_stall) == (0.0, 0.0, False)
+    assert (made.authentication, made.peers, made.least_peer_ttl, made.also) == (None, (), 255, None)
+    assert made.announcements is ONCE
+
+
+def test_the_longest_that_is_allowed_is_allowed() -> None:
+    made = config(addresses=[f"10.0.0.{n}" for n in range(255)], preempt_delay=86400, startup_delay=86400.0)
+    assert (len(made.addresses), made.preempt_delay, made.startup_delay) == (255, 86400, 86400.0)
+
+
+def test_addresses_and_peers_may_lie_on_either_side_of_our_own() -> None:
+    made = config(primary_address="192.0.2.5", peers=["192.0.2.4", "192.0.2.6"])
+    assert [str(peer) for peer in made.peers] == ["192.0.2.4", "192.0.2.6"]
+
+
+def test_only_the_first_of_ipv6_addresses_must_be_link_local() -> None:
+    made = config(addresses=["fe80::1", "2001:db8::1"], primary_address="fe80::2")
+    assert made.family is Family.IPV6
 
 
 def test_strict_has_the_defaults_of_rfc_9568_and_takes_others() -> None:
@@ -113,13 +136,26 @@ def test_an_interval_that_version_2_cannot_send_is_refused(interval: float) -> N
         ({"addresses": "192.0.2.100"}, "addresses must be a list of addresses, not '192.0.2.100'"),
         ({"addresses": ["router"]}, "address must be an IPv4 or IPv6 address, with or without /LENGTH"),
         ({"addresses": ["192.0.2.100/24", "192.0.2.100/25"]}, "192.0.2.100 is there twice"),
-        ({"addresses": ["192.0.2.100", "fe80::1"]}, "give each family a virtual router of its own"),
+        (
+            {"addresses": ["192.0.2.100", "fe80::1", "fe80::2"]},
+            "addresses must be of one family, but 192.0.2.100 is IPv4 and fe80::1 is not: "
+            "give each family a virtual router of its own",
+        ),
+        (
+            {**V6, "addresses": ["fe80::1", "192.0.2.100"]},
+            "addresses must be of one family, but fe80::1 is IPv6 and 192.0.2.100 is not: "
+            "give each family a virtual router of its own",
+        ),
         ({"addresses": ["224.0.0.18"]}, "addresses must be unicast addresses, not 224.0.0.18"),
         ({"addresses": ["0.0.0.0"]}, "addresses must be unicast addresses"),
         ({"addresses": ["127.0.0.1"]}, "addresses must be unicast addresses"),
         ({"addresses": ["255.255.255.255"]}, "addresses must be unicast addresses"),
-        ({"addresses": ["2001:db8::1"], "primary_address": "fe80::2"}, "first IPv6 address must be link-local"),
+        (
+            {"addresses": ["2001:db8::1", "fe80::1"], "primary_address": "fe80::2"},
+            "the first IPv6 address must be link-local (RFC 9568 5.2.9), not 2001:db8::1/128",
+        ),
         ({"primary_address": "fe80::2"}, "primary_address must be an IPv4 address, not fe80::2"),
+        ({**V6, "primary_address": "192.0.2.2"}, "primary_address must be an IPv6 address, not 192.0.2.2"),
         ({"primary_address": "eth0"}, "primary_address must be an IPv4 or IPv6 address, not 'eth0'"),
         ({"primary_address": "224.0.0.18"}, "primary_address must be an address of the interface"),
         ({"primary_address": "0.0.0.0"}, "primary_address must be an address of the interface"),
@@ -161,7 +197,9 @@ def test_a_configuration_is_a_value() -> None:
         ({"startup_delay": "1"}, "startup_delay must be 0-86400 seconds, not '1'"),
         ({"startup_delay": math.nan}, "startup_delay must be 0-86400 seconds, not nan"),
         ({"peers": "192.0.2.3"}, "peers must be a list of addresses, not '192.0.2.3'"),
+        ({"peers": ["router"]}, "peers must be an IPv4 or IPv6 address, not 'router'"),
         ({"peers": ["fe80::1"]}, "peers must be unicast IPv4 addresses, not fe80::1"),
+        ({**V6, "peers": ["192.0.2.3"]}, "peers must be unicast IPv6 addresses, not 192.0.2.3"),
         ({"peers": ["224.0.0.18"]}, "peers must be unicast IPv4 addresses, not 224.0.0.18"),
         ({"peers": ["192.0.2.2"]}, "peers must be other routers, and 192.0.2.2 is our own address"),
         ({"peers": ["192.0.2.3"] * 2}, "peers must differ, not 192.0.2.3, 192.0.2.3"),

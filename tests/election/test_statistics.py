@@ -57,6 +57,7 @@ def test_all_begin_at_zero() -> None:
     fresh = Statistics()
     assert counters(fresh) == {}
     assert (fresh.discarded, fresh.last_adv_source, fresh.new_master_reason) == ({}, None, Reason.NOT_MASTER)
+    assert (fresh.seconds, fresh.state, fresh.since) == ({}, State.INITIALIZE, None)
 
 
 @pytest.mark.parametrize("problem", COUNTERS)
@@ -95,6 +96,13 @@ def test_the_time_in_each_state_is_counted() -> None:
     assert router.statistics.seconds_in(State.ACTIVE, 31.0) == pytest.approx(9.390625)
     assert router.statistics.seconds_in(State.INITIALIZE, 31.0) == 7.0
     assert router.statistics.seconds_in(State.BACKUP, 31.0) == pytest.approx(4.609375)
+    router.handle(TimerExpired(), 33.609375)
+    assert router.statistics.master_transitions == 2
+    assert router.statistics.seconds == {
+        State.INITIALIZE: 7.0,
+        State.BACKUP: pytest.approx(2 * 3.609375),
+        State.ACTIVE: pytest.approx(9.390625),
+    }
 
 
 def test_to_dict_has_the_names_of_rfc_8347_and_plain_values() -> None:
@@ -103,11 +111,13 @@ def test_to_dict_has_the_names_of_rfc_8347_and_plain_values() -> None:
     router.receive(heard(config(), 200), 1.0)
     router.receive(heard(config(), 200, ttl=1), 1.0)
     found = router.statistics.to_dict(now=4.0)
-    assert set(found) >= RFC_8347 | {"last-adv-source", "new-master-reason", "discarded", "seconds"}
+    assert set(found) == RFC_8347 | {"last-adv-source", "new-master-reason", "discarded", "seconds"}
     assert json.loads(json.dumps(found)) == found
     assert (found["advertisement-rcvd"], found["ip-ttl-errors"]) == (1, 1)
     assert (found["last-adv-source"], found["new-master-reason"]) == ("192.0.2.3", "not-master")
     assert found["discarded"] == {"ttl": 1}
     assert found["seconds"] == {"initialize": 0.0, "backup": 4.0, "active": 0.0}
     assert router.statistics.to_dict()["seconds"]["backup"] == 0.0
+    router.handle(Shutdown(), 4.0)
+    assert router.statistics.to_dict()["seconds"] == {"initialize": 0.0, "backup": 4.0, "active": 0.0}
     assert Statistics().to_dict()["last-adv-source"] is None
