@@ -91,8 +91,7 @@ class Rules:
 
     def skew_time(self, priority: int, active_adver_interval: float) -> float:
         """Skew_Time in seconds: :func:`vrrplib.skew_time`, and what some routers make of it."""
-        skew = timers.skew_time(priority, active_adver_interval, version=3 if self.skew_per_interval else 2)
-        return self._cut(skew)
+        return self._cut(timers.skew_of(priority, active_adver_interval if self.skew_per_interval else 1.0))
 
     def active_down_interval(self, priority: int, active_adver_interval: float) -> float:
         """Active_Down_Interval in seconds, likewise (Master_Down_Interval in RFC 5798)."""

@@ -190,3 +190,25 @@ def test_the_addresses_may_come_in_any_order_and_each_counts_once() -> None:
 def test_the_interval_that_is_learned_is_in_seconds() -> None:
     assert heard_interval(VRRPv3(vrid=1, max_advertise_interval=250, reserved=1), RFC5798) == 2.5
     assert heard_interval(VRRPv2(vrid=1, advertisement_interval=3), RFC3768) == 3.0
+
+
+def test_what_repeats_is_read_once_and_judged_by_the_configuration_of_now() -> None:
+    found = hearing(None)
+    first = found.read(received(None, 3), 0.0)
+    assert isinstance(first, AdvertisementReceived)
+    assert found.read(received(None, 3), 1.0) is first
+    assert found.screen(first.packet, 100) is found.screen(first.packet, 100)
+    assert (Problem.OWNER, Verdict.WARN) in found.screen(first.packet, 255)[1]
+    assert found.read(received(None, 3, max_advertise_interval=0), 1.0) is Problem.INTERVAL  # RFC 9568 erratum 8301
+    assert found.read(received(None, 3), 1.0) is first
+    found.change(config(vrid=2))
+    assert (Problem.VRID, Verdict.DISCARD) in found.screen(first.packet, 100)[1]
+    found.change(config(rules=RFC3768))
+    assert found.read(received(None, 3), 1.0) is Problem.VERSION
+
+
+def test_what_is_signed_is_verified_each_time() -> None:
+    found = hearing(TEXT, **V2)
+    assert isinstance(found.read(received(TEXT), 0.0), AdvertisementReceived)
+    assert found.read(received(OTHER_TEXT), 0.0) is Problem.AUTHENTICATION
+    assert isinstance(found.read(received(TEXT), 0.0), AdvertisementReceived)

@@ -12,7 +12,11 @@ from vrrplib.wire.packets import Packet, VRRPv2, inspect
 
 TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from vrrplib.wire.keys import Replay
+
+    Screened: TypeAlias = tuple[Rules | None, tuple[tuple[Problem, Verdict], ...]]
 
 
 class Hearing:
@@ -25,12 +29,16 @@ class Hearing:
         self._ips = config.ips
         self._rules = _rules_of(config)
         self._version_3_from: tuple[IPAddress, float] | None = None
+        # Adverts repeat: what was read and screened last is remembered.
+        self._read: tuple[Datagram, AdvertisementReceived] | None = None
+        self._screened: tuple[Packet, int, Screened] | None = None
 
     def change(self, config: RouterConfig) -> None:
         """Judge by another configuration from now on."""
         if config.authentication != self.config.authentication:
             self.replay = None
         self.config, self._ips, self._rules = config, config.ips, _rules_of(config)
+        self._read = self._screened = None
 
     def unix_time(self, now: float) -> float:
         """Unix time, from the Router's."""
@@ -38,6 +46,9 @@ class Hearing:
 
     def read(self, datagram: Datagram, now: float) -> AdvertisementReceived | Problem:
         """The message, if it is valid and authentic; else the first thing that is wrong with it."""
+        known = self._read
+        if known is not None and (datagram is known[0] or datagram == known[0]):
+            return known[1]
         config = self.config
         version = datagram.payload[0] >> 4 if datagram.payload else 0
         rules = self._rules.get(version) or config.rules
@@ -60,13 +71,22 @@ class Hearing:
             problem = self._authenticate(datagram, now)
             if problem is not None:
                 return problem
-        return AdvertisementReceived(packet, datagram.source, inspection.checksum_form)
+        heard = AdvertisementReceived(packet, datagram.source, inspection.checksum_form)
+        if config.authentication is None:  # else each must be verified
+            self._read = (datagram, heard)
+        return heard
 
-    def screen(self, packet: Packet, priority: int) -> tuple[Rules | None, tuple[tuple[Problem, Verdict], ...]]:
+    def screen(self, packet: Packet, priority: int) -> Screened:
         """The rules that apply to ``packet``, and what they say against it, in the order of their checks.
 
         These are the checks that need the configuration; ``priority`` is the local one, which may differ from it.
         """
+        known = self._screened
+        if known is None or known[0] is not packet or known[1] != priority:
+            known = self._screened = (packet, priority, self._screen(packet, priority))
+        return known[2]
+
+    def _screen(self, packet: Packet, priority: int) -> Screened:
         config, rules = self.config, self._rules.get(packet.version)
         if rules is None:
             return None, ((Problem.VERSION, Verdict.DISCARD),)

@@ -88,11 +88,10 @@ class Router:
     @property
     def deadline(self) -> float | None:
         """When the earliest of its timers is due; None while nothing is pending."""
-        due = self._timer_at
-        for time in (self._preempt_at, self._announcements.next_at):
-            if time is not None and (due is None or time < due):
-                due = time
-        return due
+        due, preempt, announce = self._timer_at, self._preempt_at, self._announcements.next_at
+        if preempt is None and announce is None:
+            return due
+        return min(time for time in (due, preempt, announce) if time is not None)
 
     @property
     def skew_time(self) -> float:
@@ -199,12 +198,13 @@ class Router:
     def _active_timers(self, now: float) -> Actions:
         actions: list[Action] = []
         if self._timer_at is not None and self._timer_at <= now:
-            interval = self.config.adver_timer
-            if now - self._timer_at > interval:
-                actions.append(Stalled(now - self._timer_at))
+            late, interval = now - self._timer_at, self.config.adver_timer
             # 6.4.3: Adver_Timer. The cadence is kept: after a pause one advertisement, not those that were missed.
-            self._timer_at += (math.floor((now - self._timer_at) / interval) + 1) * interval
-            if self._timer_at <= now:  # the division was rounded
+            self._timer_at += interval
+            if late > interval:
+                actions.append(Stalled(late))
+                self._timer_at += math.floor(late / interval) * interval
+            if self._timer_at <= now:  # late by one interval exactly, or the division was rounded
                 self._timer_at += interval
             actions += self._advertise(now)
         if self._announcements.next_at is not None:

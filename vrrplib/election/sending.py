@@ -45,7 +45,9 @@ class Sender:
 
     def advertisements(self, priority: int) -> Sent:
         """What would be sent now, but for the numbers of schemes that number messages."""
-        form = self.config.send_checksum or self._heard_form or ChecksumForm.PSEUDO_HEADER
+        form = self.config.send_checksum
+        if form is None:
+            form = self._heard_form or ChecksumForm.PSEUDO_HEADER
         if self._made_for != (priority, form):
             self._made, self._made_for = self._make(priority, form), (priority, form)
             self._payloads = () if self.config.numbers_messages else _payloads(self._made)

@@ -14,12 +14,17 @@ def skew_time(priority: int, active_adver_interval: float = 1.0, *, version: int
     """
     require_int("priority", priority, 1, 255)
     _check(active_adver_interval, version)
-    return (256 - priority) / 256 * (active_adver_interval if version == 3 else 1.0)
+    return skew_of(priority, active_adver_interval if version == 3 else 1.0)
 
 
 def active_down_interval(priority: int, active_adver_interval: float = 1.0, *, version: int = 3) -> float:
     """Active_Down_Interval in seconds: three intervals and the skew (Master_Down_Interval in RFC 5798 6.1)."""
     return 3 * active_adver_interval + skew_time(priority, active_adver_interval, version=version)
+
+
+def skew_of(priority: int, seconds: float) -> float:
+    """The part of ``seconds`` that is the skew of a valid ``priority``: for each advertisement that is heard."""
+    return (256 - priority) / 256 * seconds
 
 
 def _check(interval: float, version: int) -> None:

@@ -40,6 +40,8 @@ FORGOTTEN = {
     "statistics": "they count, and decide nothing",
     "active_source": "to read, and for a change of configuration",
     "active_priority": "for preempt_delay",
+    "_hearing._read": "a cache",
+    "_hearing._screened": "a cache",
     "_sender._made": "a cache",
     "_sender._made_for": "a cache",
     "_sender._payloads": "a cache",
