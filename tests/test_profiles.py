@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,7 @@ VERSION_3 = {
     "learns_interval": (True, True, True, False, True, True),
     "skew_per_interval": (True, True, True, False, True, True),
     "timer_step": (0.0, 0.0, 0.01, 0.0, 0.0, 0.0),
+    "timer_wraps_at": (0.0, 0.0, 655.36, 0.0, 0.0, 0.0),
     "skew_in_down_interval": (True, True, True, False, True, True),
     "interval_scale": (1.0, 1.0, 1.0, 100.0, 1.0, 1.0),
     "reserved_in_interval": (False, False, True, False, False, False),
@@ -74,6 +76,7 @@ VERSION_2 = {
     "address_mismatch": (D, W, I, I, I, D),
     "spares_owner": (False, False, True, True, True, True),
     "timer_step": (0.0, 0.0, 0.01, 0.0, 0.0, 0.0),
+    "timer_wraps_at": (0.0, 0.0, 655.36, 0.0, 0.0, 0.0),
     "skew_in_down_interval": (True, True, True, False, True, True),
     "answers_losing_advertisement": (True, True, False, False, False, False),
 }
@@ -138,6 +141,7 @@ def test_what_no_profile_can_be_is_refused() -> None:
         (FRR_8_4, 3, 0.2, 0.12, 0.72),  # show vrrp
         (FRR_8_4, 2, 2.0, 0.60, 6.60),  # show vrrp
         (FRR_8_4, 3, 0.01, 0.0, 0.03),
+        (FRR_8_4, 2, 255.0, 0.60, 110.24),  # 765.6 s do not fit
         (HOLO, 2, 1.0, 0.609375, 3.0),
         (HOLO, 3, 1.0, 0.609375, 300.0),
         (OS_KEN, 3, 1.0, 0.609375, 3.609375),
@@ -148,6 +152,23 @@ def test_timers(profile: Profile, version: int, interval: float, skew: float, do
     router = Router(profile.config(version=version, advertisement_interval=interval, **FIELDS))
     assert router.skew_time == pytest.approx(skew, abs=1e-9)
     assert router.active_down_interval == pytest.approx(down, abs=1e-9)
+
+
+def test_frr_learns_the_reserved_bits_as_show_vrrp_says_that_it_did() -> None:
+    scene = SCENES["Version 3 over IPv4"]
+    fields: dict[str, Any] = {"addresses": scene.addresses, "primary_address": scene.target}
+    for profile, learned, skew, down in (
+        (FRR_8_4, 614.5, 374.46, 251.88),
+        (KEEPALIVED_2_2, 0.1, 0.0609375, 0.3609375),
+    ):
+        router = Router(profile.config(vrid=scene.vrid, advertisement_interval=scene.interval, **fields))
+        router.handle(Startup(), 0.0)
+        specimen = BY_NAME["reserved-15"].build(scene)
+        assert specimen is not None
+        router.receive(specimen.datagram, 0.1)
+        assert router.active_adver_interval == pytest.approx(learned)
+        assert (router.skew_time, router.active_down_interval) == pytest.approx((skew, down))
+        assert router.deadline == pytest.approx(0.1 + down)
 
 
 def test_each_value_says_where_it_was_seen() -> None:

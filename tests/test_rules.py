@@ -40,6 +40,7 @@ DIFFERENCES = {
     "owner_gives_way_to": (255,) * 5,
     "ones_checksum": (W,) * 5,
     "interval_scale": (1.0,) * 5,
+    "timer_wraps_at": (0.0,) * 5,
     "zero_interval_as": (0.0,) * 5,
     "wrong_ttl": (D,) * 5,
     "wrong_type": (D,) * 5,

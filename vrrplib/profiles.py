@@ -106,6 +106,8 @@ KEEPALIVED_2_2 = Profile(
     limits=(
         "the length is checked before the version, so another version can be called too long",
         "an interval of 0 makes its timers 0; here they are a microsecond",
+        "an owner is Active from its start only with `state MASTER`; one that hears another owner in its first "
+        "milliseconds waits behind it and says nothing",
     ),
 )
 """keepalived 2.2, seen in 2.2.7."""
@@ -127,6 +129,7 @@ _FRR_BOTH: dict[str, Any] = {
     "ones_checksum": _D,  # [live] checksum-ffff-for-zero: it compares with its own sum
     "address_mismatch": _I,  # [live] addresses-other: a line for who debugs
     "timer_step": 0.01,  # [live] "Skew Time 600 ms" with priority 100, in version 2 too
+    "timer_wraps_at": 655.36,  # [live] 16 bits of centiseconds: reserved-15 makes it 251.88 s
     "answers_losing_advertisement": False,  # [source], [live] one-way
 }
 FRR_8_4 = Profile(
@@ -143,8 +146,8 @@ FRR_8_4 = Profile(
         name="FRR 8.4",
         no_addresses=_D,  # [live] no-addresses: "undersized"
         zero_interval=_I,  # [live] interval-0
-        zero_interval_as=_AT_ONCE,  # [live] interval-0
-        reserved_in_interval=True,  # [source] the 16 bits are taken whole; [live] reserved-15 is accepted
+        zero_interval_as=_AT_ONCE,  # [live] interval-0: "Master Down Interval 0 ms", and it is Active
+        reserved_in_interval=True,  # [live] reserved-15: "Master Advertisement Interval 614500 ms"
         **_FRR_BOTH,
     ),
     send_checksum=ChecksumForm.PSEUDO_HEADER,  # [live] 8.4.4 has no other
@@ -154,7 +157,6 @@ FRR_8_4 = Profile(
     most_priority=254,  # [live] the command line takes 1-254, and no other way makes it an owner
     limits=(
         "over IPv6 its first advertisement and announcement after a takeover do not reach the wire",
-        "three intervals and the skew are kept in 16 bits: intervals above 218 s wrap",
         "over IPv6 it yields to an empty message",
     ),
 )

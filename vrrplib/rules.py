@@ -76,6 +76,8 @@ class Rules:
     """0xFFFF where the sum is 0x0000: both verify (RFC 1071). Who compares it with its own sum discards."""
     timer_step: float = 0.0
     """Skew_Time and Active_Down_Interval are cut to multiples of it, in seconds; no RFC rounds."""
+    timer_wraps_at: float = 0.0
+    """Active_Down_Interval begins again at 0 when it gets so long, in seconds; 0: no RFC's does."""
     skew_in_down_interval: bool = True
     """Active_Down_Interval has its skew: 6.1. Without it Backups of all priorities promote themselves at once."""
     interval_scale: float = 1.0
@@ -96,7 +98,8 @@ class Rules:
     def active_down_interval(self, priority: int, active_adver_interval: float) -> float:
         """Active_Down_Interval in seconds, likewise (Master_Down_Interval in RFC 5798)."""
         skew = self.skew_time(priority, active_adver_interval) if self.skew_in_down_interval else 0.0
-        return self._cut(3 * active_adver_interval * self.interval_scale + skew)
+        down = self._cut(3 * active_adver_interval * self.interval_scale + skew)
+        return down % self.timer_wraps_at if self.timer_wraps_at else down
 
     def _cut(self, seconds: float) -> float:
         step = self.timer_step
