@@ -93,17 +93,18 @@ class Rules:
 
     def skew_time(self, priority: int, active_adver_interval: float) -> float:
         """Skew_Time in seconds: :func:`vrrplib.skew_time`, and what some routers make of it."""
-        return self._cut(timers.skew_of(priority, active_adver_interval if self.skew_per_interval else 1.0))
+        skew = timers.skew_of(priority, active_adver_interval if self.skew_per_interval else 1.0)
+        return self._cut(skew) if self.timer_step else skew
 
     def active_down_interval(self, priority: int, active_adver_interval: float) -> float:
         """Active_Down_Interval in seconds, likewise (Master_Down_Interval in RFC 5798)."""
         skew = self.skew_time(priority, active_adver_interval) if self.skew_in_down_interval else 0.0
-        down = self._cut(3 * active_adver_interval * self.interval_scale + skew)
+        down = 3 * active_adver_interval * self.interval_scale + skew
+        down = self._cut(down) if self.timer_step else down
         return down % self.timer_wraps_at if self.timer_wraps_at else down
 
     def _cut(self, seconds: float) -> float:
-        step = self.timer_step
-        return math.floor(seconds / step + 1e-6) * step if step else seconds
+        return math.floor(seconds / self.timer_step + 1e-6) * self.timer_step
 
     def section(self, problem: Problem) -> str:
         """The section of this RFC that speaks of ``problem``: ``"RFC 9568 5.2.7"``."""

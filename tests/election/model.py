@@ -369,12 +369,14 @@ class Model:
     # -- what no RFC speaks of --
 
     def priority_changed(self, priority: int, now: Fraction) -> list[Any]:
+        if priority == self.priority:
+            return []
         self.priority = priority
+        if self._timer_is == "startup":  # no owner now: it waits as whoever starts
+            self._timer_is, self._why = "down", "no-response"
         if self._hold is not None and priority <= self._followed:
             self._hold = None
         if self.state == "backup" and self.on("a change of priority moves the timer"):
             delay = self.skew_time() if self._timer_is == "skew" else self.active_down_interval()
-            if self._timer_is == "startup" and self.priority == OWNER:
-                delay = Fraction(0)
             self._timer = max(now, self._timer_set_at + delay, self._not_before)
         return []

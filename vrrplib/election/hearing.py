@@ -119,8 +119,6 @@ class Hearing:
 
     def is_double(self, packet: Packet, source: IPAddress, now: float, memory: float) -> bool:
         """Whether ``packet`` is the version 2 of what its sender says in version 3 too: RFC 9568 8.4.2."""
-        if self.config.also is None:
-            return False
         if packet.version == self.config.version:
             self._version_3_from = (source, now)
             return False

@@ -45,10 +45,9 @@ if TYPE_CHECKING:
     from typing import Never, TypeAlias
 
 ANSWER_SPACING = 0.1
-"""An Active router answers advertisements at most once in this part of its own interval.
+"""An Active router answers advertisements at most once in this part of its own interval; the first at once.
 
-RFC 9568 6.4.3 answers at once each that loses, and every version each with priority 0; unbounded, one bad host
-makes a storm. The first is always answered.
+RFC 9568 6.4.3 answers each that loses, and every version each of priority 0: one bad host would make a storm.
 """
 
 Actions: TypeAlias = tuple[Action, ...]
@@ -190,7 +189,7 @@ class Router:
 
     def _expire(self, now: float) -> Actions:
         if not self.held:
-            owner = self.priority == OWNER_PRIORITY and self.active_source is None  # it waited for nobody
+            owner = self._timer_at == self._timer_set_at  # that waited for its start-up delay, and for nobody
             return self._promote(Reason.PRIORITY if owner else self._promotion_reason, now)
         self._timer_at = self._preempt_at = None  # until an advertisement is heard, or the group lets go
         return (Ready(),)
@@ -271,9 +270,10 @@ class Router:
         self.statistics.advertisement_rcvd += 1
         self.statistics.priority_zero_pkts_rcvd += packet.priority == 0
         self.statistics.last_adv_source = source
-        if self._hearing.is_double(packet, source, now, 2 * self.active_adver_interval):
+        if self.config.also and self._hearing.is_double(packet, source, now, 2 * self.active_adver_interval):
             return ()
-        self._sender.heard(event.form, now)
+        if self.config.send_checksum is None:
+            self._sender.heard(event.form, now)
         listen = self._heard_in_backup if self.state is State.BACKUP else self._heard_in_active
         return (*warnings, *listen(packet, source, rules, now))
 
