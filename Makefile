@@ -9,7 +9,7 @@ SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 TARGET ?= packets frames captures authentication router
 RUNS ?= 100000
 
-.PHONY: demo test test-others check bench fuzz explore clean
+.PHONY: demo test test-others check bench fuzz mutation explore clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
@@ -60,6 +60,11 @@ fuzz: .venv/installed-fuzz
 		.venv/bin/python -m tests.fuzz.fuzz_$$target .fuzz/fuzz_$$target -runs=$(RUNS) -dict=tests/fuzz/vrrp.dict \
 			-artifact_prefix=.fuzz/findings/$$target- -max_len=2048 -timeout=10 -print_final_stats=1; \
 	done
+
+# Every mutant of vrrplib.election is killed by the quick tests, or argued in tests/election/equivalent.md: half an
+# hour on two cores. MODULES="router timers" for some.
+mutation: .venv/installed-test .venv/installed-mutation
+	.venv/bin/python -m tests.mutants $(MODULES)
 
 # An environment with the package, editable, and the extra that the file's name ends in.
 .venv/installed-% .venv-3.12/installed-% .venv-3.13/installed-%: $(SOURCES)

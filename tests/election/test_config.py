@@ -203,6 +203,11 @@ def test_a_configuration_is_a_value() -> None:
         ({"peers": ["224.0.0.18"]}, "peers must be unicast IPv4 addresses, not 224.0.0.18"),
         ({"peers": ["192.0.2.2"]}, "peers must be other routers, and 192.0.2.2 is our own address"),
         ({"peers": ["192.0.2.3"] * 2}, "peers must differ, not 192.0.2.3, 192.0.2.3"),
+        (
+            {"primary_address": "192.0.2.101"},
+            "priority must be 255 for the owner of 192.0.2.101, not 100; or give a primary_address that is no "
+            "virtual address",
+        ),
         ({"least_peer_ttl": 256}, "least_peer_ttl must be 0-255, not 256"),
         (
             {"also": RFC5798},
