@@ -330,6 +330,72 @@ def test_two_rivals_that_beat_two_groups_in_turn_do_not_make_them_come_and_go():
     assert lans.changes_after(0) == before
 
 
+def alone() -> tuple[World, Machine]:
+    """One group, Active, and whoever a test lets it hear."""
+    lans = World([[100, 100]], lambda lan: 0.0)
+    lans.run(10.0)
+    machine = lans.machines[0]
+    assert machine.is_active
+    machine.changes.clear()
+    return lans, machine
+
+
+def hears(lans: World, lan: int, priority: int, first: float, last: float) -> None:
+    """Somebody advertises each second on a LAN."""
+    packet = VRRPv3(vrid=lan + 1, priority=priority, addresses=[f"10.0.{lan}.254"])
+    event = AdvertisementReceived(packet, config(lan, 199, 1).primary_address)
+    machine = lans.machines[0]
+    for step in range(round(last - first) + 1):
+        lans.at(first + step, lambda: machine.handle(machine.routers[lan], event))
+
+
+def test_a_group_that_was_beaten_waits_for_the_silence_of_the_rival():
+    lans, machine = alone()
+    hears(lans, 1, 254, 10.5, 20.5)
+    lans.run(20.5 + 3.6)
+    assert not machine.is_active
+    lans.run(20.5 + 3.62)
+    assert machine.is_active
+
+
+def test_a_group_that_was_beaten_does_not_preempt_and_waits_for_its_leader_s_silence_too():
+    lans, machine = alone()
+    hears(lans, 1, 254, 10.5, 10.5)
+    hears(lans, 0, 50, 11.0, 20.0)
+    lans.run(20.0 + 3.6)
+    assert not machine.is_active
+    lans.run(20.0 + 3.62)
+    assert machine.is_active
+
+
+def test_a_group_whose_leader_followed_a_better_one_tries_when_that_is_silent_but_once():
+    lans, machine = alone()
+    hears(lans, 1, 254, 10.5, 40.5)
+    hears(lans, 0, 254, 11.0, 15.0)
+    lans.run(15.0 + 3.62)
+    assert machine.is_active
+    lans.run(20.0)
+    assert not machine.is_active
+    before = lans.changes_after(0)
+    lans.run(40.5)
+    assert lans.changes_after(0) == before
+
+
+@pytest.mark.parametrize(
+    "bad", [StateChanged(BACKUP, INITIALIZE, Reason.HOST), StateChanged(ACTIVE, BACKUP, Reason.HIGHER_PRIORITY)]
+)
+def test_a_report_that_comes_after_another_was_followed(bad):
+    """A Node hands over all of one step at once: the leader became Active before it could be told not to."""
+    group, leader, follower = pair()
+    leave = (
+        (leader, GroupMoved(BACKUP)),
+        (follower, GroupMoved(BACKUP)),
+        (leader, GroupHeld(True)),
+    )
+    assert group.react(follower, bad) == leave
+    assert group.react(leader, StateChanged(BACKUP, ACTIVE, Reason.NO_RESPONSE)) == leave
+
+
 # -- everything together --
 
 KINDS = ("link down", "link up", "cut", "mend", "shutdown", "startup", "stranger comes", "stranger goes")

@@ -26,7 +26,8 @@ def looks(tracker: Tracker, name: str, *good: bool) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("weight", "when_good", "when_bad"), [(-30, 100, 70), (30, 130, 100), (-253, 100, 1), (253, 254, 100)]
+    ("weight", "when_good", "when_bad"),
+    [(-30, 100, 70), (30, 130, 100), (1, 101, 100), (-253, 100, 1), (253, 254, 100)],
 )
 def test_a_negative_weight_counts_while_bad_and_a_positive_one_while_good(weight, when_good, when_bad):
     tracker = Tracker(100, [Condition("uplink", weight)])
