@@ -21,7 +21,8 @@ from tests.election.play import (
     promotion,
 )
 from tests.election.test_hearing import AH, HMAC, received
-from vrrplib.election.actions import Ready, Reconfigure, SendAdvertisement, Warned
+from vrrplib.election.actions import Announce, Ready, Reconfigure, SendAdvertisement, Warned
+from vrrplib.election.announcing import AnnouncementPolicy
 from vrrplib.election.events import (
     AdvertisementReceived,
     ConfigChanged,
@@ -34,7 +35,7 @@ from vrrplib.election.events import (
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason
 from vrrplib.errors import Problem
-from vrrplib.rules import RFC3768, RFC9568
+from vrrplib.rules import RFC3768, RFC5798, RFC9568
 from vrrplib.wire.addresses import to_address
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.packets import VRRPv2, VRRPv3
@@ -62,6 +63,22 @@ def test_late_by_an_interval_and_no_more_is_no_stall() -> None:
     play.does(*promotion(play.config, Reason.NO_RESPONSE), state=ACTIVE, deadline=560.9375)
     play.actions = play.router.handle(TimerExpired(), 5.609375 + 1.0)
     play.does(advertisement(play.config), state=ACTIVE, deadline=760.9375)
+
+
+def test_another_priority_does_not_end_the_listening_after_a_stall() -> None:
+    play = backup(listen_after_stall=True)
+    play.router.handle(TimerExpired(), 10.0)
+    play.is_due(1060.9375).at(1010, PriorityChanged(120)).does(state=BACKUP, deadline=1060.9375)
+
+
+def test_a_router_that_starts_again_waits_for_the_whole_down_interval_whatever_its_priority_becomes() -> None:
+    play = backup().hears(10, 0).at(20, Shutdown()).at(100, Startup()).at(110, PriorityChanged(200))
+    play.does(state=BACKUP, deadline=100 + 321.875)
+
+
+def test_rules_that_answer_nothing_leave_the_announcements_after_a_rival_that_loses() -> None:
+    play = active(rules=RFC5798, announcements=AnnouncementPolicy(after_losing=(0.0,))).hears(950, 50)
+    play.does(*(Announce(address) for address in play.config.ips), state=ACTIVE, deadline=1000)
 
 
 def test_the_next_answer_may_come_when_the_spacing_is_over() -> None:

@@ -381,7 +381,7 @@ class Router:
 
     def _retime(self, now: float) -> None:
         """A Backup's running timer becomes what it would have been, had it been set with the new values."""
-        if self.state is State.BACKUP and self._timer_at is not None:
+        if self.state is State.BACKUP and self._timer_at is not None and not self._listened:
             delay = self.skew_time if self._resigned else self.active_down_interval
             self._timer_at = max(now, self._timer_set_at + delay, self._not_before)
 
