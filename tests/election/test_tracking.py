@@ -97,6 +97,12 @@ def test_rise_and_fall_count_looks_in_a_row():
     assert looks(tracker, "uplink", True, False, True, True, True) == [no, no, no, up, no]
 
 
+def test_a_streak_that_decided_does_not_count_again():
+    tracker = Tracker(100, [Condition("uplink", -30)])
+    up, down = (PriorityChanged(100),), (PriorityChanged(70),)
+    assert looks(tracker, "uplink", True, False, True, False, True) == [(), down, up, down, up]
+
+
 def test_the_first_look_decides_at_once():
     tracker = Tracker(100, [Condition("uplink", -30, rise=9, fall=9)])
     assert looks(tracker, "uplink", False) == [(PriorityChanged(70),)]
@@ -119,6 +125,14 @@ def test_a_new_configuration_takes_the_weights_with_it():
     assert tracker.rebase(150) == ()
 
 
+def test_a_new_configuration_does_not_end_it_again_nor_start_it():
+    tracker = Tracker(100, [Condition("health")])
+    assert tracker.observe("health", False) == (END,)
+    assert tracker.rebase(150) == ()
+    assert tracker.observe("health", True) == (Startup(),)
+    assert tracker.rebase(100) == ()
+
+
 def test_from_owner_to_another_priority_and_back():
     tracker = Tracker(255, [Condition("uplink", -30)])
     tracker.observe("uplink", False)
@@ -138,6 +152,7 @@ def test_from_owner_to_another_priority_and_back():
         (lambda: Condition("a", fall=0), "fall must be 1-1000000, not 0"),
         (lambda: Tracker(1, [Condition("a"), Condition("a")]), "conditions must differ, but 'a' is there twice"),
         (lambda: Tracker(1, [Condition("a")]).observe("b", True), "condition must be one of a, not 'b'"),
+        (lambda: Tracker(1, [Condition("a"), Condition("c")]).is_good("b"), "one of a, c, not 'b'"),
         (lambda: Tracker(1, []).is_good("b"), "condition must be one of none, not 'b'"),
     ],
 )
