@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.election.play import ACTIVE, BACKUP, INITIALIZE
-from vrrplib.election.actions import Discarded, Report, SendAdvertisement, StateChanged
+from vrrplib.election.actions import Discarded, Ready, Report, SendAdvertisement, StateChanged
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.events import (
     AdvertisementReceived,
@@ -68,6 +68,29 @@ def test_what_a_stranger_reports_and_what_moves_nobody_is_nothing():
         assert group.react(router, StateChanged(ACTIVE, BACKUP, Reason.GROUP)) == (
             () if router is follower else ((follower, GroupMoved(BACKUP)),)
         )
+
+
+def test_a_stranger_s_end_and_defeat_are_nothing_too():
+    group, leader, _ = pair()
+    stranger = Router(config(0, 0, 1))
+    for old, new, reason in ((BACKUP, INITIALIZE, Reason.SHUTDOWN), (ACTIVE, BACKUP, Reason.HIGHER_PRIORITY)):
+        assert group.react(stranger, StateChanged(old, new, reason)) == ()
+    assert group.react(leader, Ready()) == ((leader, GroupHeld(False)),)
+
+
+def test_all_that_were_beaten_must_be_silent():
+    leader, one, other = (Router(config(lan, 0, 100)) for lan in range(3))
+    group = SyncGroup(leader, one, other)
+    for router in (leader, one, other):
+        router.handle(GroupHeld(True), 0.0)
+        router.handle(Startup(), 0.0)
+    for router in (one, other):
+        group.react(router, StateChanged(ACTIVE, BACKUP, Reason.HIGHER_PRIORITY))
+    for router in (leader, other):
+        router.handle(TimerExpired(), DOWN)
+        assert group.react(router, Ready()) == ()
+    one.handle(TimerExpired(), DOWN)
+    assert group.react(one, Ready()) == ((leader, GroupHeld(False)),)
 
 
 # -- LANs --
