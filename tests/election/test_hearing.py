@@ -187,6 +187,27 @@ def test_the_addresses_may_come_in_any_order_and_each_counts_once() -> None:
         assert ((Problem.ADDRESS, Verdict.WARN) in problems) is wrong
 
 
+def test_all_that_is_wrong_is_told_in_the_order_of_each_rfc() -> None:
+    wrong = VRRPv2(vrid=2, addresses=["192.0.2.9"], auth_type=1, advertisement_interval=9)
+    first = [Problem.VRID, Problem.OWNER]
+    for rules, order in (
+        (RFC2338, [Problem.AUTH_TYPE, *first, Problem.ADDRESS, Problem.INTERVAL]),
+        (RFC3768, [*first, Problem.AUTH_TYPE, Problem.ADDRESS, Problem.INTERVAL]),
+    ):
+        _, problems = hearing(None, rules=rules).screen(wrong, 255)
+        assert [problem for problem, _ in problems] == order
+    wrong_3 = VRRPv3(vrid=1, addresses=["192.0.2.9"], max_advertise_interval=9)
+    _, problems = hearing(None).screen(wrong_3, 100)
+    assert [problem for problem, _ in problems] == [Problem.INTERVAL, Problem.ADDRESS]
+
+
+def test_the_local_priority_of_the_moment_counts() -> None:
+    found, packet = hearing(None), VRRPv3(vrid=1, addresses=config().ips)
+    for priority, owner in ((100, False), (255, True), (100, False)):
+        _, problems = found.screen(packet, priority)
+        assert (Problem.OWNER in [problem for problem, _ in problems]) is owner
+
+
 def test_the_interval_that_is_learned_is_in_seconds() -> None:
     assert heard_interval(VRRPv3(vrid=1, max_advertise_interval=250, reserved=1), RFC5798) == 2.5
     assert heard_interval(VRRPv2(vrid=1, advertisement_interval=3), RFC3768) == 3.0
