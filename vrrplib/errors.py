@@ -25,7 +25,7 @@ class Problem(enum.StrEnum):
     RESERVED = "reserved"
     CARP = "carp"  # CARP, which shares IP protocol 112 and VRRPv2's first byte
     TTL = "ttl"
-    SOURCE = "source"  # not one of the peers that are configured
+    SOURCE = "source"  # not from one of the peers that are configured, to us
     OWNER = "owner"  # the local router owns the addresses, and listens to nobody
     AUTHENTICATION = "authentication"  # missing, malformed, or not of somebody who has the key
     REPLAY = "replay"  # authentic, and seen before

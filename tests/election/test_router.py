@@ -897,6 +897,16 @@ def test_only_peers_are_heard_and_from_not_too_far(
         play.does(Discarded(problem, to_address(source)), state=BACKUP, deadline=360.9375)
 
 
+def test_what_a_peer_sends_to_others_is_not_for_us() -> None:
+    play = backup(**PEERS)
+    for destination in ("192.0.2.4", "224.0.0.18"):
+        datagram = from_peer(play.config, 200)
+        sent = VRRPv3(vrid=1, priority=200, addresses=play.config.ips).encode("192.0.2.3", destination)
+        datagram = dataclasses.replace(datagram, payload=sent, destination=destination)
+        assert play.router.receive(datagram, 1.0) == (Discarded(Problem.SOURCE, SOURCE),)
+    play.is_due(360.9375)
+
+
 # -- version 2 beside version 3: RFC 9568 8.4 --
 
 

@@ -115,7 +115,7 @@ def run(
         raise BackendError(f"there is no interface named {interface!r}: see `ip link`", operation="run")
     there = host.addresses(interface)
     primary = choose_source(there, fields["addresses"], interface=interface, given=source)
-    config = RouterConfig(**fields, primary_address=primary)
+    config = _config(interface, fields, primary, given=source is not None)
     acting = BACKENDS[backend](interface, config, host=host)
     output = Output(as_json=as_json)
     if dry_run:
@@ -152,6 +152,16 @@ def _check(interface: str, backend: type[Backend], fields: dict[str, Any]) -> No
             raise
         # RFC 9568 6.1: packets to the virtual addresses MUST NOT be accepted then
         raise ConfigError(f"--no-accept cannot be had: {error}; leave it out, and filter with nftables") from None
+
+
+def _config(interface: str, fields: dict[str, Any], primary: IPAddress, *, given: bool) -> RouterConfig:
+    """With what the host has to send from; what is wrong with the other values has been said."""
+    try:
+        return RouterConfig(**fields, primary_address=primary)
+    except ConfigError as error:
+        if given:
+            raise
+        raise BackendError(f"{interface} has no address to send from but {primary}: {error}") from None
 
 
 def _placeholder(virtual: Sequence[IPInterface]) -> IPAddress:

@@ -130,8 +130,8 @@ class Hearing:
     def _check_way(self, datagram: Datagram, rules: Rules) -> Problem | None:
         """7.1: the first check. RFCs know no unicast: there it is the operator's bound, and the list of peers."""
         if self.config.peers:
-            if datagram.source not in self.config.peers:
-                return Problem.SOURCE
+            if datagram.source not in self.config.peers or datagram.destination != self.config.primary_address:
+                return Problem.SOURCE  # of others, or what this host only routes
             return Problem.TTL if datagram.ttl < self.config.least_peer_ttl else None
         if datagram.ttl != ADVERTISEMENT_TTL and rules.wrong_ttl is Verdict.DISCARD:
             return Problem.TTL
