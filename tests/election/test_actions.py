@@ -25,6 +25,7 @@ from vrrplib.election.actions import (
 )
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import Problem
+from vrrplib.wire.authentication import HMACTrailer, sign
 from vrrplib.wire.checksum import ChecksumForm
 from vrrplib.wire.packets import VRRPv3, decode, inspect
 
@@ -79,3 +80,17 @@ def test_a_checksum_that_is_given_is_sent_as_it_is() -> None:
     packet = VRRPv3(vrid=1, addresses=["192.0.2.100"], checksum=0)
     send = SendAdvertisement(packet, SOURCE, IPv4Address("224.0.0.18"), ChecksumForm.PSEUDO_HEADER)
     assert send.datagram().payload[6:8] == b"\0\0"
+
+
+@pytest.mark.parametrize("form", list(ChecksumForm.EITHER))
+def test_a_signed_datagram_has_the_checksum_of_the_form_too(form: ChecksumForm) -> None:
+    send, scheme = advertisement(config(), form=form), HMACTrailer("k" * 32)
+    signed = dataclasses.replace(send, scheme=scheme, sequence=7).datagram()
+    assert signed == sign(scheme, send.packet, send.source, send.destination, sequence=7, form=form)
+    assert signed.payload[6:8] == send.datagram().payload[6:8]
+
+
+def test_an_advertisement_is_not_signed_and_a_failure_has_no_number_unless_they_are_given() -> None:
+    send = advertisement(config())
+    assert (send.scheme, send.sequence) == (None, 0)
+    assert HostFailed("activate", "no such device").errno is None
