@@ -147,6 +147,15 @@ def test_what_follows_a_message_is_a_trailing_byte_where_the_scheme_has_no_trail
     assert hearing(TEXT, rules=strict).read(longer, 0.0) is Problem.TRAILING
 
 
+@pytest.mark.parametrize("destination", ["192.0.2.1", "192.0.2.9", "224.0.0.18"])
+def test_what_a_peer_sends_to_somebody_else_is_not_heard(destination: str) -> None:
+    packet = VRRPv3(vrid=1, priority=200, addresses=config().ips)
+    found = hearing(None, peers=[SOURCE])
+    for to, heard in ((destination, False), ("192.0.2.2", True)):
+        read = found.read(Datagram(packet.encode(SOURCE, to), SOURCE, to, 255), 0.0)
+        assert isinstance(read, AdvertisementReceived) is heard
+
+
 def test_the_first_problem_is_told() -> None:
     wrong = VRRPv3(vrid=1, type=2, addresses=config().ips, checksum=1).encode(SOURCE, "224.0.0.18")
     problems = [finding.problem for finding in inspect(wrong, source=SOURCE, destination="224.0.0.18").problems]
