@@ -25,7 +25,7 @@ class Problem(enum.StrEnum):
     RESERVED = "reserved"
     CARP = "carp"  # CARP, which shares IP protocol 112 and VRRPv2's first byte
     TTL = "ttl"
-    SOURCE = "source"  # not from one of the peers that are configured, to us
+    SOURCE = "source"  # of the other family; or not from a configured peer to us
     OWNER = "owner"  # the local router owns the addresses, and listens to nobody
     AUTHENTICATION = "authentication"  # missing, malformed, or not of somebody who has the key
     REPLAY = "replay"  # authentic, and seen before

@@ -242,3 +242,9 @@ def test_what_is_signed_is_verified_each_time() -> None:
     assert isinstance(found.read(received(TEXT), 0.0), AdvertisementReceived)
     assert found.read(received(OTHER_TEXT), 0.0) is Problem.AUTHENTICATION
     assert isinstance(found.read(received(TEXT), 0.0), AdvertisementReceived)
+
+
+def test_a_datagram_of_the_other_family_is_not_for_this_virtual_router() -> None:
+    # RFC 9568 3: each family has virtual routers of its own; over IPv6 these bytes would mean other addresses
+    datagram = dataclasses.replace(received(None, 3), source="fe80::3", destination="ff02::12")
+    assert hearing(None).read(datagram, 0.0) is Problem.SOURCE

@@ -129,6 +129,8 @@ class Hearing:
 
     def _check_way(self, datagram: Datagram, rules: Rules) -> Problem | None:
         """7.1: the first check. RFCs know no unicast: there it is the operator's bound, and the list of peers."""
+        if datagram.source.version != self.config.primary_address.version:
+            return Problem.SOURCE  # of the other family, which has virtual routers of its own: RFC 9568 3
         if self.config.peers:
             if datagram.source not in self.config.peers or datagram.destination != self.config.primary_address:
                 return Problem.SOURCE  # of others, or what this host only routes
