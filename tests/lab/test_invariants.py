@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vrrplib.election.actions import Action, Activate, Deactivate, SendAdvertisement, StateChanged
-from vrrplib.election.events import ConfigChanged, Event, PriorityChanged, TimerExpired
+from vrrplib.election.events import ConfigChanged, Event, TimerExpired
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason, State
 from vrrplib.election.timers import active_down_interval
@@ -115,8 +115,8 @@ class Asleep(Wrong):
 
     def handle(self, event: Event, now: float) -> tuple[Action, ...]:
         if isinstance(event, TimerExpired) and self.state is State.BACKUP:
-            self.active_source = None
-            return super().handle(PriorityChanged(self.priority), now + 1000)
+            self._timer_at = now + 1000
+            return ()
         return super().handle(event, now)
 
 
