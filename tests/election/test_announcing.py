@@ -64,7 +64,7 @@ def test_before_a_promotion_and_after_a_change_there_is_nothing_to_announce() ->
     left = Announcements()
     assert left.take(ONCE, ADDRESSES, 0.0) == []
     left.promoted(ONCE, ADDRESSES, 1.0)
-    left.changed()
+    left.changed(ONCE, 1.0)
     assert left.take(ONCE, ADDRESSES, 2.0) == []
 
 
@@ -103,7 +103,7 @@ def test_there_is_one_series_at_most_however_often_a_rival_loses() -> None:
         left.challenged(policy, ADDRESSES, beat / 100)
         left.take(policy, ADDRESSES, beat / 100)
     assert len(left._waiting) == 4
-    left.changed()
+    left.changed(policy, 10.0)
     assert left.next_at is None
 
 

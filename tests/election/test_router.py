@@ -853,6 +853,15 @@ def test_addresses_that_are_gone_are_not_announced_later() -> None:
         assert announced(play.fires(1050 + 100 * second)) == []
 
 
+def test_an_active_router_takes_a_new_refresh_and_leaves_an_old_one() -> None:
+    play = active(announcements=AnnouncementPolicy(refresh=2.5))
+    play.at(950, ConfigChanged(dataclasses.replace(play.config, announcements=AnnouncementPolicy())))
+    for second in range(5):
+        assert announced(play.fires(1050 + 100 * second)) == []
+    play.at(1460, ConfigChanged(dataclasses.replace(play.config, announcements=AnnouncementPolicy(refresh=0.5))))
+    assert announced(play.fires(1510)) == ["192.0.2.100", "192.0.2.101"]
+
+
 # -- unicast peers --
 
 PEERS = {"peers": ["192.0.2.3", "192.0.2.4"]}

@@ -96,9 +96,10 @@ class Announcements:
         self._waiting = self._waiting[len(due) :]
         return due
 
-    def changed(self) -> None:
-        """Forget a series of addresses that may be gone."""
+    def changed(self, policy: AnnouncementPolicy, now: float) -> None:
+        """Forget a series of addresses that may be gone; refresh as the new policy has it."""
         self._waiting = []
+        self._refresh_at = None if policy.refresh is None else now + policy.refresh
 
     def stop(self) -> None:
         """Announce nothing more."""

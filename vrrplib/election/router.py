@@ -374,7 +374,7 @@ class Router:
             return (Reconfigure(config),)
         self.active_source, self.active_priority = config.primary_address, config.priority
         self._set_timer(now, config.adver_timer)
-        self._announcements.changed()
+        self._announcements.changed(config.announcements, now)
         before = set(old.ips)
         added = [Announce(address) for address in config.ips if address not in before]
         return (Reconfigure(config), *self._advertise(now), *added)
