@@ -678,7 +678,7 @@ ACTIVE = (
         "MUST",
         "9568 6.4.3",
         "It is also answered with an advertisement, at once; Adver_Timer is not set anew.",
-        where="election.router:Router._heard_in_active election.router:Router._may_answer",
+        where="election.router:Router._heard_in_active election.sending:Sender.may_answer",
         but="at most once each tenth of the interval, and never a rival of our own address "
         "([rfc-notes](rfc-notes.md))",
         obeys=case("T41", "T42"),

@@ -51,7 +51,8 @@ from vrrplib.election.events import (
     Startup,
     TimerExpired,
 )
-from vrrplib.election.router import ANSWER_SPACING, Router
+from vrrplib.election.router import Router
+from vrrplib.election.sending import ANSWER_SPACING
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import ConfigError, Problem
 from vrrplib.rules import RFC2338, RFC3768, RFC5798, RFC9568, RFC9568_PUBLISHED, Rules, Verdict

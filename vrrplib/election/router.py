@@ -44,12 +44,6 @@ TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
     from typing import Never, TypeAlias
 
-ANSWER_SPACING = 0.1
-"""An Active router answers advertisements at most once in this part of its own interval; the first at once.
-
-RFC 9568 6.4.3 answers each that loses, and every version each of priority 0: one bad host would make a storm.
-"""
-
 Actions: TypeAlias = tuple[Action, ...]
 
 
@@ -80,7 +74,8 @@ class Router:
         self._listened = False
         self._announcements = Announcements()
         self._promotion_reason = Reason.NO_RESPONSE
-        self._answered_at = -math.inf
+        self._followed: AdvertisementReceived | None = None  # what set the timer, while it would do so again
+        self._followed_for = 0.0
         self._sender = Sender(config)
         self._hearing = Hearing(config, unix_time)
 
@@ -247,6 +242,7 @@ class Router:
         return (*release, Deactivate(), self._enter(State.BACKUP, reason, now))
 
     def _enter(self, state: State, reason: Reason, now: float) -> StateChanged:
+        self._followed = None
         change = StateChanged(self.state, state, reason)
         self.statistics.count_time(self.state, state, now)
         self.state = state
@@ -255,6 +251,11 @@ class Router:
     # -- advertisements heard --
 
     def _advertised(self, event: AdvertisementReceived, now: float) -> Actions:
+        if event is self._followed:  # the same object again, and nothing else since: it repeats each interval
+            self.statistics.advertisement_rcvd += 1
+            self._timer_set_at, self._timer_at, self._listened = now, now + self._followed_for, False
+            return ()
+        self._followed = None
         if self.state is State.INITIALIZE:
             return ()
         packet, source = event.packet, event.source
@@ -274,22 +275,27 @@ class Router:
             return ()
         if self.config.send_checksum is None:
             self._sender.heard(event.form, now)
-        listen = self._heard_in_backup if self.state is State.BACKUP else self._heard_in_active
-        return (*warnings, *listen(packet, source, rules, now))
+        if self.state is State.ACTIVE:
+            return (*warnings, *self._heard_in_active(packet, source, rules, now))
+        followed = self._heard_in_backup(packet, source, rules, now)
+        if followed and not warnings and not self.config.also and self.config.send_checksum is not None:
+            self._followed, self._followed_for = event, self.active_down_interval
+        return tuple(warnings)
 
-    def _heard_in_backup(self, packet: Packet, source: IPAddress, rules: Rules, now: float) -> Actions:
+    def _heard_in_backup(self, packet: Packet, source: IPAddress, rules: Rules, now: float) -> bool:
+        """Whether the same message would do the same again: set Active_Down_Timer, and nothing else."""
         if packet.priority == 0:
             # 6.4.2: Skew_Time with the interval learned before; that of this packet is not learned
             self._promotion_reason = Reason.PRIORITY
             self._preempt_at = None
             self._listen(now, self.skew_time, resigned=True)
-            return ()
+            return False
         preempts = self.config.preempt or self.priority == OWNER_PRIORITY  # 6.1: an owner always preempts
         if preempts and packet.priority < self.priority and not self.held:
             if not self.config.preempt_delay:
                 if not self._resigned:
                     self._promotion_reason = Reason.PREEMPTED
-                return ()  # 6.4.2: discarded; the timer keeps running
+                return False  # 6.4.2: discarded; the timer keeps running
             if self._preempt_at is None:
                 self._preempt_at = max(now + self.config.preempt_delay, self._not_before)
         else:
@@ -297,11 +303,11 @@ class Router:
         self._follow(packet, source, rules)
         self._promotion_reason = Reason.NO_RESPONSE
         self._listen(now, self.active_down_interval)
-        return ()
+        return now >= self._not_before
 
     def _heard_in_active(self, packet: Packet, source: IPAddress, rules: Rules, now: float) -> Actions:
         if packet.priority == 0:
-            if not self._may_answer(now):
+            if not self._sender.may_answer(now):
                 return ()  # nor is the timer reset: a flood of these would silence us
             self._set_timer(now, self.config.adver_timer)  # 6.4.3: sent at once, and the timer reset
             return self._advertise(now)
@@ -314,17 +320,11 @@ class Router:
         if (packet.priority, int(source)) == ours:
             return ()  # no loser: two FRR routers can share a source address
         answers = rules.answers_losing_advertisement or self.config.announcements.after_losing
-        if not answers or not self._may_answer(now):
+        if not answers or not self._sender.may_answer(now):
             return ()
         self._announcements.challenged(self.config.announcements, self.config.ips, now)
         answer = self._advertise(now) if rules.answers_losing_advertisement else ()
         return (*answer, *self._announce(now))  # 6.4.3; the Adver_Timer is not reset
-
-    def _may_answer(self, now: float) -> bool:
-        if now < self._answered_at + ANSWER_SPACING * self.config.advertisement_interval:
-            return False
-        self._answered_at = now
-        return True
 
     def _follow(self, packet: Packet, source: IPAddress, rules: Rules) -> None:
         self.active_source, self.active_priority = source, packet.priority
@@ -354,7 +354,7 @@ class Router:
         require_int("priority", priority, 1, 255)
         if priority == self.priority:
             return ()
-        self.priority = priority
+        self.priority, self._followed = priority, None
         if self._preempt_at is not None and self.active_priority is not None and priority <= self.active_priority:
             self._preempt_at = None
         self._retime(now)
@@ -363,8 +363,7 @@ class Router:
     def _change_config(self, config: RouterConfig, now: float) -> Actions:
         old = self.config
         old.require_same_router(config)
-        self.config = config
-        self.priority = config.priority
+        self.config, self.priority, self._followed = config, config.priority, None
         self._sender.change(config)
         self._hearing.change(config)
         if not config.rules.learns_interval or self.state is not State.BACKUP or self.active_source is None:
@@ -396,5 +395,5 @@ class Router:
 
     def _hold(self, held: bool, now: float) -> Actions:
         waited = self.held and self.state is State.BACKUP and self._timer_at is None
-        self.held = held
+        self.held, self._followed = held, None
         return self._promote(self._promotion_reason, now) if waited and not held else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 from vrrplib.election.actions import SendAdvertisement
 from vrrplib.election.config import RouterConfig
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 Sent: TypeAlias = tuple[SendAdvertisement, ...]
 
 _SINGLE_FORMS = tuple(ChecksumForm)
+ANSWER_SPACING = 0.1
+"""An Active router answers advertisements at most once in this part of its own interval; the first at once.
+
+RFC 9568 6.4.3 answers each that loses, and every version each of priority 0: one bad host would make a storm.
+"""
 FORM_MEMORY = 10
 """Own intervals that a checksum form is remembered for: two forms on one LAN must not make ours flap."""
 
@@ -37,6 +43,7 @@ class Sender:
         self._sequence = 0
         self._heard_form: ChecksumForm | None = None
         self._heard_form_at = 0.0
+        self._answered_at = -math.inf
 
     def change(self, config: RouterConfig) -> None:
         """Send by another configuration from now on."""
@@ -74,6 +81,13 @@ class Sender:
         memory = FORM_MEMORY * self.config.advertisement_interval
         if form is self._heard_form or self._heard_form is None or now > self._heard_form_at + memory:
             self._heard_form, self._heard_form_at = form, now
+
+    def may_answer(self, now: float) -> bool:
+        """Whether an advertisement may be answered already; if so, it is taken to be."""
+        if now < self._answered_at + ANSWER_SPACING * self.config.advertisement_interval:
+            return False
+        self._answered_at = now
+        return True
 
     def _make(self, priority: int, form: ChecksumForm) -> Sent:
         config = self.config

@@ -17,7 +17,8 @@ from vrrplib.election.actions import (
 )
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.events import Event, PriorityChanged, Shutdown, Startup, TimerExpired
-from vrrplib.election.router import ANSWER_SPACING, Router
+from vrrplib.election.router import Router
+from vrrplib.election.sending import ANSWER_SPACING
 from vrrplib.election.states import Reason, State
 from vrrplib.election.statistics import Statistics
 from vrrplib.wire.datagram import Datagram
@@ -40,6 +41,8 @@ FORGOTTEN = {
     "statistics": "they count, and decide nothing",
     "active_source": "to read, and for a change of configuration",
     "active_priority": "for preempt_delay",
+    "_followed": "a cache",
+    "_followed_for": "a cache",
     "_hearing._read": "a cache",
     "_hearing._screened": "a cache",
     "_sender._made": "a cache",
@@ -62,7 +65,7 @@ ONLY_IN_BACKUP = {"_timer_set_at": 0.0, "_promotion_reason": Reason.NO_RESPONSE}
 """What is set whenever a Router becomes Backup, and asked for only there."""
 ALIKE = {Reason.PREEMPTED: Reason.NO_RESPONSE}
 """Why a Backup is going to promote: of these only its report differs."""
-OVER = {"_answered_at": ANSWER_SPACING * INTERVAL / TICKS, "_not_before": 0.0}
+OVER = {"_sender._answered_at": ANSWER_SPACING * INTERVAL / TICKS, "_not_before": 0.0}
 """How many seconds after an instant it no longer matters; for all others HORIZON."""
 
 
