@@ -21,7 +21,7 @@ from vrrplib.election.events import ConfigChanged, Shutdown, Startup
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason
 from vrrplib.errors import BackendError, ConfigError
-from vrrplib.node import FIRST_RETRY, LAST_RETRY, REPORT_SPACING
+from vrrplib.member import FIRST_RETRY, LAST_RETRY, REPORT_SPACING
 
 OWNER = config(priority=255)
 DOWN = 3 + 156 / 256  # Active_Down_Interval of config()

@@ -14,7 +14,8 @@ from vrrplib.election.actions import Discarded, HostFailed, Ready, Stalled
 from vrrplib.election.events import ConfigChanged, GroupHeld, PriorityChanged
 from vrrplib.election.states import Reason
 from vrrplib.errors import Finding, Problem
-from vrrplib.node import MOST_FRAMES_KEPT, MOST_FRAMES_PER_STEP, Node
+from vrrplib.member import MOST_FRAMES_KEPT
+from vrrplib.node import MOST_FRAMES_PER_STEP, Node
 from vrrplib.rules import RFC3768
 from vrrplib.transports.memory import MemoryTransport
 from vrrplib.wire.ah import AuthenticationHeader
@@ -66,8 +67,8 @@ def test_what_a_promotion_sends_is_made_before_it(monkeypatch):
         raise AssertionError("encoded during the promotion")
 
     with monkeypatch.context() as patch:
-        patch.setattr("vrrplib.node.advertisement_frame", late)
-        patch.setattr("vrrplib.node.announcement_frame", late)
+        patch.setattr("vrrplib.member.advertisement_frame", late)
+        patch.setattr("vrrplib.member.announcement_frame", late)
         rig.node.step(10.0)
     assert rig.take_log()[-4:] == ["activate 1", "advert 1 100", "announce", "announce"]
     assert list(rig.transport.sent)[1:] == [

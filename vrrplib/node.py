@@ -13,43 +13,24 @@ from vrrplib.election.actions import (
     Activate,
     Announce,
     Deactivate,
-    Discarded,
     Effect,
     HostFailed,
     Reconfigure,
     Report,
     SendAdvertisement,
-    Stalled,
-    Warned,
 )
 from vrrplib.election.events import Event, Shutdown, Startup, TimerExpired
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import BackendError, ConfigError
+from vrrplib.member import FIRST_RETRY, LAST_RETRY, Member
+from vrrplib.member import Notice as Notice  # noqa: PLC0414  # it is public here
 from vrrplib.transports.base import Transport
-from vrrplib.wire.addresses import Family, IPAddress, MacAddress
+from vrrplib.wire.addresses import Family, IPAddress
 from vrrplib.wire.datagram import Datagram
-from vrrplib.wire.frames import advertisement_frame, announcement_frame, parse
+from vrrplib.wire.frames import parse
 
 MOST_FRAMES_PER_STEP = 1024
-MOST_FRAMES_KEPT = 4
-"""Of one virtual router, for each destination: two versions, with two priorities."""
-REPORT_SPACING = 10.0
-"""Seconds between two notices of the same virtual router and problem (RFC 9568 7.1: logs are rate-limited)."""
-FIRST_RETRY, LAST_RETRY = 1.0, 60.0
-"""Seconds until a host that failed is tried again: doubled each time."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Notice:
-    """What happened at ``time`` (the caller's clock); ``suppressed`` like ones were left out since the last."""
-
-    time: float
-    interface: str
-    family: Family | None
-    vrid: int | None
-    report: Report
-    suppressed: int = 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -61,22 +42,6 @@ class NodeStatistics:
     """No VRRP datagram in the frame: cut short, a fragment, another protocol, a damaged IPv4 header."""
     foreign: int = 0
     """A VRID and family that no Router here has (RFC 8347 vrid-errors), or a message without a VRID."""
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class _Member:
-    """A virtual router with its backend, and what the Node remembers about the two."""
-
-    router: Router
-    backend: NetBackend
-    encoded: dict[int, tuple[SendAdvertisement, MacAddress, bytes | Datagram]] = dataclasses.field(
-        default_factory=dict
-    )
-    """What was sent, by the identity of its action: it comes again while nothing has changed."""
-    announcements: dict[tuple[IPAddress, MacAddress], bytes] = dataclasses.field(default_factory=dict)
-    retry_at: float | None = None
-    retry_after: float = FIRST_RETRY
-    reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
 
 
 class Node:
@@ -91,7 +56,7 @@ class Node:
         self.transport = transport
         self.statistics = NodeStatistics()
         self._watch = watch
-        self._members: dict[tuple[Family, int], _Member] = {}
+        self._members: dict[tuple[Family, int], Member] = {}
         self._started = False
         self._drained = True
         self._parent_down = False
@@ -118,7 +83,7 @@ class Node:
                     f"{type(exclusive).__name__} must be alone on {name}: an interface has one MAC address, "
                     "and it cannot be that of two virtual routers"
                 )
-        self._members[key] = _Member(router, backend)
+        self._members[key] = Member(router, backend)
 
     def remove(self, router: Router, now: float) -> tuple[Notice, ...]:
         """Shut ``router`` down, give the host back, and forget it."""
@@ -219,24 +184,14 @@ class Node:
 
     # -- actions out --
 
-    def _handle(self, member: _Member, event: Event, now: float, notices: list[Notice]) -> None:
+    def _handle(self, member: Member, event: Event, now: float, notices: list[Notice]) -> None:
         if isinstance(event, Startup | Shutdown):
             member.retry_at = None
         self._perform(member, member.router.handle(event, now), now, notices)
         if member.router.state is State.BACKUP:
-            self._encode_ahead(member)
+            member.encode_ahead()
 
-    def _encode_ahead(self, member: _Member) -> None:
-        """Make what a promotion sends, which would cost it half a millisecond."""
-        if not member.router.config.numbers_messages:
-            for advertisement in member.router.advertisements:
-                self._encode(member, advertisement)
-        mac = member.backend.mac
-        member.announcements = {
-            (address.ip, mac): announcement_frame(address.ip, mac) for address in member.router.config.addresses
-        }
-
-    def _perform(self, member: _Member, actions: tuple[Action, ...], now: float, notices: list[Notice]) -> None:
+    def _perform(self, member: Member, actions: tuple[Action, ...], now: float, notices: list[Notice]) -> None:
         for action in actions:
             if isinstance(action, Report):
                 self._report(member, action, now, notices)
@@ -250,7 +205,7 @@ class Node:
                     self._lose_host(member, now, notices)
                     return
 
-    def _effect(self, member: _Member, effect: Effect) -> None:
+    def _effect(self, member: Member, effect: Effect) -> None:
         match effect:
             case SendAdvertisement():
                 self._advertise(member, effect)
@@ -266,34 +221,15 @@ class Node:
             case _:
                 assert_never(effect)
 
-    def _advertise(self, member: _Member, effect: SendAdvertisement) -> None:
-        encoded = self._encode(member, effect)
+    def _advertise(self, member: Member, effect: SendAdvertisement) -> None:
+        encoded = member.encode(effect)
         if isinstance(encoded, Datagram):
             self.transport.send_datagram(encoded)
         else:
             self.transport.send(encoded)
 
-    def _encode(self, member: _Member, effect: SendAdvertisement) -> bytes | Datagram:
-        """A frame for the group; for a peer a datagram, which the kernel routes."""
-        mac = member.backend.advertisement_mac
-        known = member.encoded.get(id(effect))
-        if known is not None and known[0] is effect and known[1] == mac:
-            return known[2]
-        datagram = effect.datagram()
-        encoded: bytes | Datagram = datagram
-        if effect.destination.is_multicast:
-            encoded = advertisement_frame(datagram, mac, header=datagram.header or None)
-        config = member.router.config
-        if not config.numbers_messages:  # else it never comes again
-            if len(member.encoded) >= MOST_FRAMES_KEPT * max(1, len(config.peers)):
-                member.encoded.clear()
-            member.encoded[id(effect)] = (effect, mac, encoded)
-        return encoded
-
-    def _announce(self, member: _Member, address: IPAddress) -> None:
-        mac = member.backend.mac
-        frame = member.announcements.get((address, mac))
-        self.transport.send(announcement_frame(address, mac) if frame is None else frame)
+    def _announce(self, member: Member, address: IPAddress) -> None:
+        self.transport.send(member.announcement(address))
 
     # -- the host --
 
@@ -311,9 +247,9 @@ class Node:
                 raise
             prepared.append((kind, backends))
 
-    def _kinds(self) -> dict[type[NetBackend], list[_Member]]:
+    def _kinds(self) -> dict[type[NetBackend], list[Member]]:
         """The members by the kind of their backends, which may be quicker with many at once."""
-        kinds: dict[type[NetBackend], list[_Member]] = {}
+        kinds: dict[type[NetBackend], list[Member]] = {}
         for member in self._members.values():
             kinds.setdefault(type(member.backend), []).append(member)
         return kinds
@@ -333,16 +269,16 @@ class Node:
                 self._report(member, HostFailed(str(change.kind), change.message), now, notices)
                 self._lose_host(member, now, notices)
 
-    def _lose_host(self, member: _Member, now: float, notices: list[Notice]) -> None:
+    def _lose_host(self, member: Member, now: float, notices: list[Notice]) -> None:
         self._handle(member, Shutdown(Reason.HOST, resign=False), now, notices)
         self._retry_later(member, now)
 
-    def _retry_later(self, member: _Member, now: float) -> None:
+    def _retry_later(self, member: Member, now: float) -> None:
         # Without its parent a virtual router would become Active and be heard by nobody: wait for PARENT_UP.
         member.retry_at = math.inf if self._parent_down else now + member.retry_after
         member.retry_after = min(2 * member.retry_after, LAST_RETRY)
 
-    def _retry(self, member: _Member, now: float, notices: list[Notice]) -> None:
+    def _retry(self, member: Member, now: float, notices: list[Notice]) -> None:
         try:
             member.backend.close()
             member.backend.prepare()
@@ -352,10 +288,10 @@ class Node:
             return
         self._handle(member, Startup(), now, notices)
 
-    def _end(self, member: _Member, now: float, notices: list[Notice]) -> None:
+    def _end(self, member: Member, now: float, notices: list[Notice]) -> None:
         self._handle(member, Shutdown(), now, notices)
 
-    def _close(self, member: _Member, now: float, notices: list[Notice]) -> None:
+    def _close(self, member: Member, now: float, notices: list[Notice]) -> None:
         try:
             member.backend.close()
         except BackendError as error:
@@ -363,35 +299,16 @@ class Node:
 
     # -- notices --
 
-    def _report(self, member: _Member, report: Report, now: float, notices: list[Notice]) -> None:
-        suppressed = 0
-        key = _frequent(report)
-        if key is not None:
-            last, suppressed = member.reported.get(key, (-math.inf, 0))
-            if now < last + REPORT_SPACING:
-                member.reported[key] = (last, suppressed + 1)
-                return
-            member.reported[key] = (now, 0)
-        config = member.router.config
-        notices.append(Notice(now, self.transport.interface, config.family, config.vrid, report, suppressed))
+    def _report(self, member: Member, report: Report, now: float, notices: list[Notice]) -> None:
+        notice = member.notice(report, self.transport.interface, now)
+        if notice is not None:
+            notices.append(notice)
 
-    def _member(self, router: Router) -> _Member:
+    def _member(self, router: Router) -> Member:
         member = self._members.get((router.config.family, router.config.vrid))
         if member is None or member.router is not router:
             raise ConfigError(f"router must have been added to this Node, not {router!r}")
         return member
-
-
-def _frequent(report: Report) -> tuple[object, ...] | None:
-    """For a report that can come with every message: what it is counted with. None: always worth telling."""
-    match report:
-        case Discarded() | Warned():
-            return type(report), report.reason
-        case Stalled(late):
-            return Stalled, math.frexp(late)[1]  # one that is twice as long is told at once
-        case HostFailed(doing="sendadvertisement" | "announce"):
-            return report.doing, report.errno
-    return None
 
 
 def _failure(effect: Effect, error: BackendError) -> HostFailed:

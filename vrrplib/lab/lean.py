@@ -24,7 +24,8 @@ from vrrplib.election.router import Router
 from vrrplib.errors import ConfigError
 from vrrplib.lab.lan import Port
 from vrrplib.lab.machines import MOST_SEEN, Seen, SimulatedNode, key_of
-from vrrplib.node import MOST_FRAMES_KEPT, REPORT_SPACING, Notice
+from vrrplib.member import MOST_FRAMES_KEPT, REPORT_SPACING
+from vrrplib.node import Notice
 from vrrplib.wire.addresses import IPAddress, MacAddress
 from vrrplib.wire.frames import advertisement_frame, announcement_frame
 

@@ -1,0 +1,106 @@
+"""A virtual router of a Node: its frames, made once, its notices, and how often its host was tried."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from vrrplib.backends.base import NetBackend
+from vrrplib.election.actions import Discarded, HostFailed, Report, SendAdvertisement, Stalled, Warned
+from vrrplib.election.router import Router
+from vrrplib.wire.addresses import Family, IPAddress, MacAddress
+from vrrplib.wire.datagram import Datagram
+from vrrplib.wire.frames import advertisement_frame, announcement_frame
+
+MOST_FRAMES_KEPT = 4
+"""Of one virtual router, for each destination: two versions, with two priorities."""
+REPORT_SPACING = 10.0
+"""Seconds between two notices of the same virtual router and problem (RFC 9568 7.1: logs are rate-limited)."""
+FIRST_RETRY, LAST_RETRY = 1.0, 60.0
+"""Seconds until a host that failed is tried again: doubled each time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened at ``time`` (the caller's clock); ``suppressed`` like ones were left out since the last."""
+
+    time: float
+    interface: str
+    family: Family | None
+    vrid: int | None
+    report: Report
+    suppressed: int = 0
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Member:
+    """A virtual router with its backend, and what the Node remembers about the two."""
+
+    router: Router
+    backend: NetBackend
+    encoded: dict[int, tuple[SendAdvertisement, MacAddress, bytes | Datagram]] = dataclasses.field(
+        default_factory=dict
+    )
+    """What was sent, by the identity of its action: it comes again while nothing has changed."""
+    announcements: dict[tuple[IPAddress, MacAddress], bytes] = dataclasses.field(default_factory=dict)
+    retry_at: float | None = None
+    retry_after: float = FIRST_RETRY
+    reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
+
+    def encode_ahead(self) -> None:
+        """Make what a promotion sends, which would cost it half a millisecond."""
+        if not self.router.config.numbers_messages:
+            for advertisement in self.router.advertisements:
+                self.encode(advertisement)
+        mac = self.backend.mac
+        self.announcements = {
+            (address.ip, mac): announcement_frame(address.ip, mac) for address in self.router.config.addresses
+        }
+
+    def encode(self, effect: SendAdvertisement) -> bytes | Datagram:
+        """A frame for the group; for a peer a datagram, which the kernel routes."""
+        mac = self.backend.advertisement_mac
+        known = self.encoded.get(id(effect))
+        if known is not None and known[0] is effect and known[1] == mac:
+            return known[2]
+        datagram = effect.datagram()
+        encoded: bytes | Datagram = datagram
+        if effect.destination.is_multicast:
+            encoded = advertisement_frame(datagram, mac, header=datagram.header or None)
+        config = self.router.config
+        if not config.numbers_messages:  # else it never comes again
+            if len(self.encoded) >= MOST_FRAMES_KEPT * max(1, len(config.peers)):
+                self.encoded.clear()
+            self.encoded[id(effect)] = (effect, mac, encoded)
+        return encoded
+
+    def announcement(self, address: IPAddress) -> bytes:
+        """The gratuitous ARP or unsolicited NA for an address."""
+        mac = self.backend.mac
+        frame = self.announcements.get((address, mac))
+        return announcement_frame(address, mac) if frame is None else frame
+
+    def notice(self, report: Report, interface: str, now: float) -> Notice | None:
+        """What to tell of ``report``; None when one like it was told a short while ago."""
+        suppressed = 0
+        key = _frequent(report)
+        if key is not None:
+            last, suppressed = self.reported.get(key, (-math.inf, 0))
+            if now < last + REPORT_SPACING:
+                self.reported[key] = (last, suppressed + 1)
+                return None
+            self.reported[key] = (now, 0)
+        config = self.router.config
+        return Notice(now, interface, config.family, config.vrid, report, suppressed)
+
+
+def _frequent(report: Report) -> tuple[object, ...] | None:
+    """For a report that can come with every message: what it is counted with. None: always worth telling."""
+    match report:
+        case Discarded() | Warned():
+            return type(report), report.reason
+        case Stalled(late):
+            return Stalled, math.frexp(late)[1]  # one that is twice as long is told at once
+        case HostFailed(doing="sendadvertisement" | "announce"):
+            return report.doing, report.errno
+    return None
