@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.backends.hosts import V4, V6, memory_host
-from vrrplib.backends.macvlan import LONGEST_NAME, MacvlanBackend
+from tests.backends.hosts import PHYSICAL, V4, V6, memory_host, snapshot
+from vrrplib.backends.dryrun import DryRunBackend
+from vrrplib.backends.macvlan import LONGEST_NAME, MacvlanBackend, why_no_macvlan
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
@@ -14,8 +15,10 @@ from vrrplib.backends.operations import (
     SetMacvlanMode,
     SetSysctl,
 )
+from vrrplib.backends.plan import Link
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
+from vrrplib.wire.addresses import MacAddress
 
 
 def plan(config, host=None, **options):
@@ -141,7 +144,12 @@ def test_modes(mode):
     assert plan(V4, mode=mode).activate[-1] == SetMacvlanMode("vmac4-2-51", mode)
 
 
-@pytest.mark.parametrize("mode", ["passthru", "source", "", None])
+def test_passthru_is_refused_with_its_reason():
+    with pytest.raises(ConfigError, match=r"mode cannot be passthru, .* cuts the host off .* MAC-swap"):
+        MacvlanBackend("eth0", V4, mode="passthru")
+
+
+@pytest.mark.parametrize("mode", ["source", "", None])
 def test_a_mode_that_cannot_be_switched_to_is_refused(mode):
     with pytest.raises(ConfigError, match="mode must be one of private, bridge, vepa, not"):
         MacvlanBackend("eth0", V4, mode=mode)
@@ -168,6 +176,76 @@ def test_a_link_of_that_name_is_refused_and_left_alone():
         backend.prepare()
     assert host.performed == []
     assert host.claims == {}
+
+
+@pytest.mark.parametrize("mac", ["01:00:5e:00:01:33", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"])
+def test_a_mac_that_no_interface_can_have_is_refused(mac):
+    with pytest.raises(ConfigError, match=f"mac must be a unicast address and not zero, not {mac}"):
+        MacvlanBackend("eth0", V4, mac=mac)
+    with pytest.raises(ConfigError, match="MAC address"):
+        MacvlanBackend("eth0", V4, mac="here")
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+def test_another_virtual_mac(config):
+    host = memory_host()
+    backend = MacvlanBackend("eth0", config, host=host, mac="02:00:5E:10:00:33")
+    backend.prepare()
+    assert str(backend.mac) == "02:00:5e:10:00:33" == str(backend.advertisement_mac)
+    assert str(host.link(f"vmac{config.family}-2-51").mac) == "02:00:5e:10:00:33"
+
+
+def test_xmit_base_advertises_from_the_interface_and_answers_with_the_virtual_mac():
+    host = memory_host()
+    backend = MacvlanBackend("eth0", V4, host=host, xmit_base=True)
+    backend.prepare()
+    assert backend.mac == V4.virtual_mac
+    assert str(backend.advertisement_mac) == PHYSICAL
+    dry = DryRunBackend(MacvlanBackend("eth0", V4, xmit_base=True), host=memory_host())
+    dry.prepare()
+    assert str(dry.advertisement_mac) == PHYSICAL
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"port_of": "bond"}, "eth2 is a bond's port, .* use the bond itself"),
+        ({"port_of": "team"}, "eth2 is a team's port"),
+        ({"port_of": "bridge"}, "eth2 is a bridge's port, .* use the bridge itself"),
+        ({"port_of": "openvswitch"}, "eth2 is a switch's port"),
+        ({"kind": "vrf"}, "eth2 is a VRF device"),
+        ({"kind": "ipvlan"}, "eth2 is an ipvlan"),
+        ({"kind": "wlan"}, "eth2 is wireless"),
+    ],
+)
+def test_an_interface_that_carries_no_macvlan_is_refused_before_anything_is_changed(facts, words):
+    host = memory_host()
+    host.add_interface("eth2", PHYSICAL, ["10.77.0.1/24"], **facts)
+    before = snapshot(host)
+    with pytest.raises(BackendError, match=words):
+        MacvlanBackend("eth2", V4, host=host).prepare()
+    assert host.performed == []
+    assert snapshot(host) == before
+
+
+@pytest.mark.parametrize("kind", ["", "veth", "bond", "bridge", "vlan", "macvlan", "dummy", "team"])
+def test_others_carry_one(kind):
+    assert why_no_macvlan(Link("x", 7, MacAddress(PHYSICAL), kind)) is None
+
+
+def test_on_a_member_of_a_vrf_the_link_is_a_member_too():
+    host = memory_host()
+    host.add_interface("red", "02:00:00:00:00:07", kind="vrf")
+    host.add_interface("eth2", PHYSICAL, ["10.77.0.1/24"], master=host.link("red").index, port_of="vrf")
+    before = snapshot(host)
+    with MacvlanBackend("eth2", V4, host=host) as backend:
+        backend.prepare()
+        assert host.link(backend.name or "vmac4-5-51").master == host.link("red").index
+        assert (
+            "ip link add link eth2 name vmac4-5-51 address 00:00:5e:00:01:33 master red type macvlan mode source"
+            in [operation.command for operation in host.performed]
+        )
+    assert snapshot(host) == before
 
 
 def test_an_address_of_the_parent_is_refused():

@@ -7,6 +7,7 @@ from vrrplib.backends.memory import MemoryHost
 from vrrplib.backends.operations import Operation
 from vrrplib.backends.plan import Host, PlannedBackend, kernel_host
 from vrrplib.election.config import RouterConfig
+from vrrplib.wire.addresses import MacAddress
 
 
 class DryRunBackend(NetBackend):
@@ -32,6 +33,10 @@ class DryRunBackend(NetBackend):
     def commands(self) -> tuple[str, ...]:
         """The operations as lines for a root shell."""
         return tuple(operation.command for operation in self._copy.performed)
+
+    @property
+    def advertisement_mac(self) -> MacAddress:
+        return self._backend.advertisement_mac
 
     def prepare(self) -> None:
         self._backend.prepare()

@@ -17,12 +17,28 @@ from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace
-from vrrplib.wire.addresses import Family
+from vrrplib.wire.addresses import Family, MacAddress
 
 LONGEST_NAME = 15  # IFNAMSIZ, less its terminating zero
 INERT_MODE = "source"
 """With an empty list of sources a macvlan receives nothing while it is up, and is one message away from Active."""
-_LIVE_MODES = ("private", "bridge", "vepa")
+LIVE_MODES = ("private", "bridge", "vepa")
+_PASSTHRU = (
+    "mode cannot be passthru, which gives the interface itself the virtual MAC, and cuts the host off from its LAN "
+    "while the link is down: use one of {}, or the MAC-swap backend"
+)
+_NO_MACVLAN = {
+    # what IFLA_INFO_SLAVE_KIND says of a port
+    "bond": "is a bond's port, which the kernel lets carry no macvlan: use the bond itself",
+    "team": "is a team's port, which the kernel lets carry no macvlan: use the team itself",
+    "bridge": "is a bridge's port, which the kernel lets carry no macvlan: use the bridge itself",
+    "openvswitch": "is a switch's port, which the kernel lets carry no macvlan: use the switch's internal port",
+}
+_NO_MACVLAN_ON = {
+    "vrf": "is a VRF device, which has no LAN: use the member interface",
+    "ipvlan": "is an ipvlan, which can carry no macvlan: use its parent",
+    "wlan": "is wireless, and access points drop every MAC but its own: use --backend announce (AnnounceBackend)",
+}
 
 _SYSCTLS = {
     # The macvlan must not answer ARP for the addresses of its parent or siblings.
@@ -61,6 +77,10 @@ class MacvlanBackend(PlannedBackend):
     While Backup the link is up and inert: ``source`` mode with an empty list, no addresses, IPv6 off. Activation
     adds the addresses and switches to ``mode`` (private, bridge or vepa). On the parent ``arp_ignore`` and
     ``arp_announce`` are raised while any IPv4 virtual router is there. ``name`` defaults to ``vmac4-INDEX-VRID``.
+
+    With ``xmit_base`` advertisements have the interface's own MAC as their source (against RFC 9568 7.2: for
+    hypervisors and port security that let no other through); ARP and ND still name the virtual one. ``mac`` is
+    another virtual MAC than the RFC's, for all routers alike. docs/backends.md tells when to choose what.
     """
 
     kind = "macvlan"
@@ -72,21 +92,36 @@ class MacvlanBackend(PlannedBackend):
         *,
         name: str | None = None,
         mode: str = "private",
+        xmit_base: bool = False,
+        mac: MacAddress | str | None = None,
         netns: Namespace = None,
         host: Host | None = None,
     ) -> None:
         super().__init__(interface, config, netns=netns, host=host)
-        if mode not in _LIVE_MODES:
-            raise ConfigError(f"mode must be one of {', '.join(_LIVE_MODES)}, not {mode!r}")
+        if mode == "passthru":
+            raise ConfigError(_PASSTHRU.format(", ".join(LIVE_MODES)))
+        if mode not in LIVE_MODES:
+            raise ConfigError(f"mode must be one of {', '.join(LIVE_MODES)}, not {mode!r}")
         if name is not None and not re.fullmatch(f"[!-.0-~]{{1,{LONGEST_NAME}}}", name):
             raise ConfigError(f"name must have 1-{LONGEST_NAME} letters, no space and no slash, not {name!r}")
         self.name = name
         self.mode = mode
+        self.xmit_base = xmit_base
+        self.virtual_mac = None if mac is None else _unicast(mac)
+        self._parent_mac: MacAddress | None = None
+
+    @property
+    def advertisement_mac(self) -> MacAddress:
+        return self._parent_mac if self.xmit_base and self._parent_mac else self.mac
 
     def plan(self, host: Host, parent: Link) -> Plan:
         config = self.config
+        if why := why_no_macvlan(parent):
+            raise BackendError(f"{parent.name} {why}", operation="prepare")
+        self._parent_mac = parent.mac
         name = self.name or f"vmac{config.family}-{parent.index}-{config.vrid}"
-        mac = str(config.virtual_mac)
+        virtual = self.virtual_mac or config.virtual_mac
+        mac = str(virtual)
         if host.link(name) is not None:
             raise BackendError(
                 f"a link named {name} is there already, and not ours: remove it (`ip link delete dev {name}`) "
@@ -99,19 +134,19 @@ class MacvlanBackend(PlannedBackend):
             # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
             prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1)
             prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2)
-        prepare.append(AddMacvlan(name, parent.name, mac, INERT_MODE))
+        prepare.append(AddMacvlan(name, parent.name, mac, INERT_MODE, master=_vrf(host, parent)))
         prepare += self._link_sysctls(host, parent, name)
         prepare.append(SetLinkUp(name))
         addresses = self._addresses(host, parent, name)
         live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
         if config.family is Family.IPV4:
             removals = [RemoveAddress(name, operation.address) for operation in reversed(addresses)]
-            return Plan(config.virtual_mac, tuple(prepare), (*addresses, live), (inert, *removals), name)
+            return Plan(virtual, tuple(prepare), (*addresses, live), (inert, *removals), name)
         # Turning IPv6 off takes the addresses away too, and not even a last MLD report gets out.
         ipv6_off = f"net/ipv6/conf/{name}/disable_ipv6"
         activate = (SetSysctl(ipv6_off, "0"), *addresses, live)
         deactivate = (inert, SetSysctl(ipv6_off, "1", expected="0"))
-        return Plan(config.virtual_mac, tuple(prepare), activate, deactivate, name)
+        return Plan(virtual, tuple(prepare), activate, deactivate, name)
 
     def _link_sysctls(self, host: Host, parent: Link, name: str) -> list[Operation]:
         family = self.config.family
@@ -143,6 +178,24 @@ class MacvlanBackend(PlannedBackend):
                     "remove it there, or use the MAC-swap backend",
                     operation="prepare",
                 )
+
+
+def why_no_macvlan(parent: Link) -> str | None:
+    """Why an interface cannot carry a macvlan, as what follows its name in a sentence; None if it can."""
+    return _NO_MACVLAN.get(parent.port_of) or _NO_MACVLAN_ON.get(parent.kind)
+
+
+def _vrf(host: Host, parent: Link) -> str | None:
+    """What comes in by a VRF's member is looked up in the VRF's tables only if the macvlan is a member too."""
+    master = host.link(parent.master) if parent.port_of == "vrf" else None
+    return master.name if master else None
+
+
+def _unicast(mac: MacAddress | str) -> MacAddress:
+    value = MacAddress(mac)
+    if value.packed[0] & 1 or not any(value.packed):
+        raise ConfigError(f"mac must be a unicast address and not zero, not {value}")
+    return value
 
 
 def _forwarding(host: Host, parent: Link, family: Family) -> dict[str, str]:

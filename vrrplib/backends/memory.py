@@ -7,6 +7,7 @@ import errno
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from vrrplib.backends.operations import (
     AddAddress,
@@ -71,16 +72,18 @@ class MemoryHost:
         self._addresses: dict[str, dict[IPInterface, None]] = {}
         self._sysctls: dict[str, str] = {}
 
-    def add_interface(self, name: str, mac: str, addresses: Iterable[InterfaceLike] = ()) -> None:
-        """An interface that was there before."""
-        self._links[name] = Link(name, len(self._links) + 2, MacAddress(mac))
+    def add_interface(self, name: str, mac: str, addresses: Iterable[InterfaceLike] = (), **facts: Any) -> None:
+        """An interface that was there before; ``facts`` are further fields of its Link."""
+        self._links[name] = Link(name, len(self._links) + 2, MacAddress(mac), **facts)
         self._addresses[name] = dict.fromkeys(to_interface(address) for address in addresses)
 
     def add_sysctl(self, path: str, value: str) -> None:
         """A value below /proc/sys that was there before; those of an interface that were not added are 0."""
         self._sysctls[path] = value
 
-    def link(self, name: str) -> Link | None:
+    def link(self, name: str | int) -> Link | None:
+        if isinstance(name, int):
+            return self._link_at(name)
         if name in self._links or self._base is None:
             return self._links.get(name)
         return self._base.link(name)
@@ -119,10 +122,19 @@ class MemoryHost:
 
     def _perform(self, operation: Operation) -> None:
         match operation:
-            case AddMacvlan(name=name, mac=mac):
+            case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode, master=master):
                 if self.link(name) is not None:
                     raise BackendError(f"{operation.command}: File exists", operation=operation, errno=errno.EEXIST)
-                self._links[name] = Link(name, 1000 + len(self._links), MacAddress(mac), "macvlan")
+                self._links[name] = Link(
+                    name,
+                    1000 + len(self._links),
+                    MacAddress(mac),
+                    "macvlan",
+                    is_up=False,
+                    parent=self._existing(parent, operation).index,
+                    master=0 if master is None else self._existing(master, operation).index,
+                    mode=mode,
+                )
                 self._created.add(name)
                 self._addresses[name] = {}
             case DeleteLink(name=name, mac=mac):
@@ -154,12 +166,23 @@ class MemoryHost:
                 self._sysctls[path] = value
                 if parts := re.fullmatch("net/ipv6/conf/(.+)/disable_ipv6", path):
                     self._forget_ipv6(parts[1], value)
-            case SetMacvlanMode(name=name, mode="source"):
-                if self.link(name) is None:
+            case SetMacvlanMode(name=name, mode=mode):
+                if mode == "source" and self.link(name) is None:
                     return
-            case SetMacvlanMode(name=name) | SetLinkUp(name=name):
-                self._existing(name, operation)
+                self._change(name, operation, mode=mode)
+            case SetLinkUp(name=name):
+                self._change(name, operation, is_up=True)
         self.performed.append(operation)
+
+    def _link_at(self, index: int) -> Link | None:
+        for link in self._links.values():
+            if link is not None and link.index == index:
+                return link
+        found = None if self._base is None else self._base.link(index)
+        return None if found is None or found.name in self._links else found
+
+    def _change(self, name: str, operation: Operation, **facts: Any) -> None:
+        self._links[name] = dataclasses.replace(self._existing(name, operation), **facts)
 
     def _existing(self, name: str, operation: Operation) -> Link:
         link = self.link(name)

@@ -20,6 +20,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
+from vrrplib.backends.netlink_links import link_of
 from vrrplib.backends.netlink_socket import HEADER, NetlinkSocket
 from vrrplib.backends.operations import (
     AddAddress,
@@ -76,20 +77,16 @@ class NetlinkHost:
         self._state_dir = state_directory(state_dir)
         self._socket: NetlinkSocket | None = None
 
-    def link(self, name: str) -> Link | None:
-        message = _message(ifinfmsg, _GETLINK, 0, IFLA_IFNAME=name)
+    def link(self, name: str | int) -> Link | None:
+        wanted = {"index": name} if isinstance(name, int) else {"IFLA_IFNAME": name}
+        message = _message(ifinfmsg, _GETLINK, 0, **wanted)
         try:
             replies = self._open().request(message)
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
                 return None
             raise _failure(f"looking for {name}", error) from error
-        for reply in replies:
-            found = _decode(ifinfmsg, reply)
-            info = found.get_attr("IFLA_LINKINFO")
-            kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
-            return Link(name, found["index"], MacAddress(found.get_attr("IFLA_ADDRESS") or bytes(6)), kind)
-        return None
+        return next((link_of(_decode(ifinfmsg, reply)) for reply in replies), None)
 
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
         link = self.link(name)
@@ -182,7 +179,7 @@ class NetlinkHost:
             return indexes[name]
 
         match operation:
-            case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode):
+            case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode, master=master):
                 return _message(
                     ifinfmsg,
                     _NEWLINK,
@@ -191,6 +188,7 @@ class NetlinkHost:
                     IFLA_LINK=index(parent),
                     IFLA_ADDRESS=mac,
                     IFLA_LINKINFO=_macvlan_info(mode),
+                    **({"IFLA_MASTER": index(master)} if master else {}),
                 )
             case SetMacvlanMode(name=name, mode=mode):
                 return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_LINKINFO=_macvlan_info(mode))

@@ -33,18 +33,20 @@ class Operation(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AddMacvlan(Operation):
-    """Create a macvlan link, down, in ``mode``."""
+    """Create a macvlan link, down, in ``mode``; ``master`` is the VRF that its parent is a member of."""
 
     name: str
     parent: str
     mac: str
     mode: str
+    master: str | None = None
 
     @property
     def command(self) -> str:
-        return _line(
-            "ip link add link", self.parent, "name", self.name, "address", self.mac, "type macvlan mode", self.mode
-        )
+        words = ["ip link add link", self.parent, "name", self.name, "address", self.mac]
+        if self.master is not None:
+            words += ["master", self.master]
+        return _line(*words, "type macvlan mode", self.mode)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -32,12 +32,21 @@ from vrrplib.wire.addresses import IPInterface, MacAddress
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Link:
-    """What a plan needs to know of an interface."""
+    """What a plan needs to know of an interface. Numbers of other interfaces are indexes, 0 for none.
+
+    ``kind`` is rtnetlink's, and ``wlan`` for a wireless one that the kernel tells no kind of. ``parent`` is what
+    it lies on, ``master`` what it is a port or member of, and ``port_of`` that one's kind. ``mode`` is a macvlan's.
+    """
 
     name: str
     index: int
     mac: MacAddress
     kind: str = ""
+    is_up: bool = True
+    parent: int = 0
+    master: int = 0
+    port_of: str = ""
+    mode: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,8 +87,8 @@ class Journal(Protocol):
 class Host(Protocol):
     """A host that operations can be done to: the kernel (``netlink.NetlinkHost``) or one in memory."""
 
-    def link(self, name: str) -> Link | None:
-        """The interface of that name."""
+    def link(self, name: str | int) -> Link | None:
+        """The interface of that name or index."""
 
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
         """Its addresses."""

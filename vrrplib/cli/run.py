@@ -21,6 +21,7 @@ from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
+from vrrplib.cli.macvlan_options import backend_arguments, macvlan_options
 from vrrplib.cli.options import CHECKSUMS, choose_source, router_fields, virtual_addresses
 from vrrplib.cli.output import Output, json_option
 from vrrplib.cli.run_options import protocol_fields, protocol_options
@@ -28,7 +29,7 @@ from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
 from vrrplib.errors import BackendError, ConfigError, require_int
 from vrrplib.node import Node, Notice
-from vrrplib.wire.addresses import Family, IPAddress, IPInterface
+from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress
 
 Backend: TypeAlias = MacvlanBackend | MacSwapBackend | AnnounceBackend
 
@@ -76,6 +77,7 @@ PATIENCE = 1.0
     show_default=True,
     help="What a VRRPv3 checksum covers over IPv4; auto: as last heard.",
 )
+@macvlan_options
 @protocol_options
 @click.option("--state-dir", type=click.Path(file_okay=False), help="Where the journal of changes is kept.")
 @click.option(
@@ -106,7 +108,8 @@ def run(
     if realtime is not None:
         require_int("realtime", realtime, 1, 99)
     fields = _fields(interface, options)
-    _check(interface, BACKENDS[backend], fields)
+    arguments = backend_arguments(backend, options)
+    _check(interface, BACKENDS[backend], arguments, fields)
     _end_quietly()
     from vrrplib.backends.netlink import NetlinkHost  # noqa: PLC0415  # pyroute2 is slow to load
 
@@ -116,7 +119,7 @@ def run(
     there = host.addresses(interface)
     primary = choose_source(there, fields["addresses"], interface=interface, given=source)
     config = _config(interface, fields, primary, given=source is not None)
-    acting = BACKENDS[backend](interface, config, host=host)
+    acting = BACKENDS[backend](interface, config, host=host, **arguments)
     output = Output(as_json=as_json)
     if dry_run:
         _show_plan(output, acting, interface, config)
@@ -142,11 +145,11 @@ def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
     return fields | protocol_fields(options, version=version)
 
 
-def _check(interface: str, backend: type[Backend], fields: dict[str, Any]) -> None:
+def _check(interface: str, backend: type[Backend], arguments: dict[str, Any], fields: dict[str, Any]) -> None:
     """Say what is wrong with the values themselves before the host is asked for anything."""
     config = RouterConfig(**fields, primary_address=_placeholder(fields["addresses"]))
     try:
-        backend(interface, config)
+        backend(interface, config, **arguments)
     except ConfigError as error:
         if config.accept_mode:
             raise
@@ -203,7 +206,7 @@ def _show_plan(output: Output, backend: Backend, interface: str, config: RouterC
         ("deactivate", dry.deactivate, "when it becomes Backup again"),
         ("close", dry.close, "at the end"),
     )
-    output.line(f"# {interface}, vrid {config.vrid}, {config.virtual_mac}, from {config.primary_address}")
+    output.line(f"# {interface}, vrid {config.vrid}, {_mac(backend)}, from {config.primary_address}")
     shown = 0
     for phase, act, words in phases:
         act()
@@ -227,7 +230,7 @@ def _serve(output: Output, backend: Backend, interface: str, config: RouterConfi
     from vrrplib.transports.packet import PacketTransport  # noqa: PLC0415
 
     transport = PacketTransport(interface)
-    printer = _Printer(output, interface, config)
+    printer = _Printer(output, interface, config, _mac(backend))
     try:
         node = Node(transport)
         node.add(Router(config, unix_time=time.time() - time.monotonic()), backend)
@@ -239,6 +242,12 @@ def _serve(output: Output, backend: Backend, interface: str, config: RouterConfi
         os._exit(0)  # all is given back; Python itself would wait for a lock that the stuck thread has, and abort
 
 
+def _mac(backend: Backend) -> MacAddress:
+    """The virtual MAC, the RFC's or another."""
+    given = backend.virtual_mac if isinstance(backend, MacvlanBackend) else None
+    return given or backend.config.virtual_mac
+
+
 class _Printer:
     """Prints in a thread of its own: a pipe that is full, or a terminal that is held, stops no advertisement.
 
@@ -246,10 +255,11 @@ class _Printer:
     garbage collector.
     """
 
-    def __init__(self, output: Output, interface: str, config: RouterConfig) -> None:
+    def __init__(self, output: Output, interface: str, config: RouterConfig, mac: MacAddress) -> None:
         self._output = output
         self._interface = interface
         self._config = config
+        self._mac = mac
         self._begun = False
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._print, daemon=True, name="printer")
@@ -279,7 +289,7 @@ class _Printer:
         config = self._config
         self._output.event(
             "start",
-            f"{_stamp(now)} {self._interface} vrid {config.vrid} IPv{config.family} starts: {config.virtual_mac}, "
+            f"{_stamp(now)} {self._interface} vrid {config.vrid} IPv{config.family} starts: {self._mac}, "
             f"priority {config.priority}, from {config.primary_address}",
             time=now,
             interface=self._interface,
@@ -287,7 +297,7 @@ class _Printer:
             vrid=config.vrid,
             priority=config.priority,
             source=str(config.primary_address),
-            virtual_mac=str(config.virtual_mac),
+            virtual_mac=str(self._mac),
         )
 
     def _print(self) -> None:

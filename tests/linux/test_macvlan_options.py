@@ -1,0 +1,226 @@
+"""The options of the macvlan backend, side by side: what neighbours and the switch see, and the host afterwards.
+
+One process a host runs a virtual router for each option, so that all of them are tried in one failover.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.linux.capture import Capture, Frame
+from tests.linux.lab import Host, Lab
+from tests.linux.process import Process, wait_until
+from tests.linux.running import ENVIRONMENT
+from tests.linux.test_given_back import assert_same, make_odd, settled
+from vrrplib.backends.netlink import cleanup
+
+PROGRAM = """
+import json, sys
+from vrrplib import MacvlanBackend, Node, PacketTransport, Router, RouterConfig
+from vrrplib.backends.netlink import NetlinkHost, primary_address
+from vrrplib.drivers.blocking import run
+state_dir, priority, cases = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+host, node = NetlinkHost(state_dir=state_dir), Node(PacketTransport("eth0"))
+for vrid, family, addresses, options in cases:
+    config = RouterConfig(vrid=vrid, addresses=addresses, priority=priority, advertisement_interval=0.1,
+                          primary_address=primary_address("eth0", family))
+    node.add(Router(config), MacvlanBackend("eth0", config, host=host, **options))
+def tell(notice):
+    if hasattr(notice.report, "new"):
+        print(notice.vrid, notice.report.new, flush=True)
+    else:
+        print(0, repr(notice), flush=True)
+run([node], notify=tell)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One virtual router with one option."""
+
+    name: str
+    vrid: int
+    family: int
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"10.77.0.{100 + self.vrid}" if self.family == 4 else f"fd77::{100 + self.vrid}"
+
+    @property
+    def addresses(self) -> list[str]:
+        if self.family == 4:
+            return [f"{self.address}/24", f"192.0.2.{self.vrid}/24"]
+        return [f"fe80::5e:{self.vrid}/64", f"{self.address}/64"]
+
+    @property
+    def mac(self) -> str:
+        return self.options.get("mac", f"00:00:5e:00:0{1 if self.family == 4 else 2}:{self.vrid:02x}")
+
+    @property
+    def mode(self) -> str:
+        return self.options.get("mode", "private")
+
+    def link(self, host: Host) -> dict[str, Any] | None:
+        for link in host.ip_json("-details", "link", "show", "type", "macvlan"):
+            if link.get("address") == self.mac:
+                return link
+        return None
+
+
+CASES = [
+    Case("bridge", 1, 4, {"mode": "bridge"}),
+    Case("vepa", 2, 6, {"mode": "vepa"}),
+    Case("xmit_base", 3, 4, {"xmit_base": True}),
+    Case("xmit_base, IPv6", 4, 6, {"xmit_base": True}),
+    Case("own MAC and name", 5, 4, {"mac": "02:00:5e:10:00:05", "name": "vip5"}),
+    Case("own MAC and name, IPv6", 6, 6, {"mac": "02:00:5e:20:00:06", "name": "vip6"}),
+]
+
+
+class Fleet:
+    """All cases on one host, in one process."""
+
+    def __init__(self, host: Host, priority: int) -> None:
+        self.host = host
+        self.state_dir = host.lab.directory / f"{host.name}-state"
+        cases = [(case.vrid, case.family, case.addresses, case.options) for case in CASES]
+        self.argv = [sys.executable, "-c", PROGRAM, str(self.state_dir), str(priority), json.dumps(cases)]
+        self.process: Process
+
+    def start(self) -> Fleet:
+        self.process = self.host.spawn(*self.argv, environment=ENVIRONMENT)
+        return self
+
+    @property
+    def states(self) -> dict[int, str]:
+        whole, _, _ = self.process.log.rpartition("\n")
+        lines = [line.split(maxsplit=1) for line in whole.splitlines()]
+        assert all(line[0].isdecimal() and line[0] != "0" for line in lines), self.process.log
+        return {int(vrid): state for vrid, state in lines}
+
+    def wait(self, state: str) -> Fleet:
+        wanted = {case.vrid: state for case in CASES}
+        wait_until(lambda: self.states == wanted, 30, lambda: f"{wanted}:\n{self.process.log}")
+        return self
+
+    def end(self) -> None:
+        self.process.terminate()
+        assert self.process.wait() == 0, self.process.log
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def silent(capture: Capture, case: Case, port: str, since: float) -> None:
+    frames = capture.from_mac(case.mac, port=port, since=since)
+    assert not frames, "\n".join([case.name, *(frame.data.hex() for frame in frames)])
+
+
+def advertisements(capture: Capture, case: Case, port: str) -> list[Frame]:
+    def is_its(frame: Frame) -> bool:
+        found = frame.advertisement
+        return found is not None and (found.family, found.vrid) == (case.family, case.vrid)
+
+    return capture.select(is_its, port=port)
+
+
+def assert_active(observer: Host, host: Host, case: Case) -> None:
+    wait_until(lambda: observer.ping(case.address), 5, f"answer of {case.name}")
+    assert observer.neighbour(case.address) == case.mac, case.name
+    link = case.link(host)
+    assert link is not None
+    assert link["linkinfo"]["info_data"]["mode"] == case.mode
+    assert link["ifname"] == case.options.get("name", link["ifname"])
+
+
+def test_each_option_through_a_failover_and_a_crash(lab: Lab) -> None:
+    a, b = lab.host("a", "10.77.0.1/24", "fd77::1/64"), lab.host("b", "10.77.0.2/24", "fd77::2/64")
+    observer = lab.host("observer", "10.77.0.7/24", "fd77::7/64")
+    for host in (a, b):
+        make_odd(host)
+        for family in ("ipv4", "ipv6"):
+            host.sysctl(f"net/{family}/conf/default/forwarding", 0)
+        host.ip("address", "del", "10.77.0.3/24", "dev", "eth0")  # of which each host may have one
+        host.ip("address", "del", "fd77::3/64", "dev", "eth0")
+    before = {host.name: settled(host) for host in (a, b)}
+    with lab.capture() as capture:
+        high = Fleet(a, 200).start().wait("active")
+        low = Fleet(b, 100).start().wait("backup")
+        began = time.monotonic()
+        for case in CASES:
+            assert_active(observer, a, case)
+            assert case.link(b)["linkinfo"]["info_data"]["mode"] == "source"
+            assert lab.fdb(case.mac) == "a"
+        time.sleep(max(0.0, began + 1.5 - time.monotonic()))  # MLD, DAD and router solicitations come in a second
+        for case in CASES:
+            silent(capture, case, "b", 0.0)
+        high.crash()
+        low.wait("active")
+        high.start().wait("active")
+        low.wait("backup")
+        for case in CASES:
+            assert_active(observer, a, case)
+            wait_until(lambda case=case: lab.fdb(case.mac) == "a", 5, f"way of {case.name} back")
+        yielded = time.monotonic()
+        time.sleep(0.5)
+        for case in CASES:
+            silent(capture, case, "b", yielded)
+        high.end()
+        assert_same(before["a"], a, "terminated while Active")
+        low.wait("active")
+        for case in CASES:
+            assert_active(observer, b, case)
+            wait_until(lambda case=case: lab.fdb(case.mac) == "b", 5, f"way of {case.name} to b")
+        low.crash()
+        for case in CASES:
+            wanted = {host.mac for host in (a, b)} if "xmit_base" in case.options else {case.mac}
+            sent = advertisements(capture, case, "a") + advertisements(capture, case, "b")
+            assert {frame.source_mac for frame in sent} == wanted, case.name
+    assert before["b"].diff(b.dump()), "the kill left nothing to clean: the test cannot fail"
+    cleanup(netns=b.namespace, state_dir=low.state_dir)
+    assert_same(before["b"], b, "killed while Active, cleaned")
+    assert not [*high.state_dir.rglob("*"), *low.state_dir.rglob("*")]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("link set eth0 master operators1", "eth0 is a bridge's port"),
+        ("link set eth0 name operators2", "no interface is named 'eth0'"),
+    ],
+)
+def test_a_parent_that_cannot_carry_it_is_refused_and_nothing_changed(lab: Lab, words: str, problem: str) -> None:
+    host = lab.host("a", "10.77.0.1/24")
+    host.ip("link", "add", "operators1", "type", "bridge")
+    host.ip("link", "set", "eth0", "down")
+    host.ip(*words.split())
+    before = settled_link(host)
+    finished = host.run(
+        "env", f"PYTHONPATH={ENVIRONMENT['PYTHONPATH']}", sys.executable, "-c", REFUSED, check=False
+    )
+    assert problem in finished.stdout, finished.stderr
+    assert_same(before, host, problem)
+
+
+def settled_link(host: Host) -> Any:
+    host.sysctl("net/ipv6/conf/all/disable_ipv6", 1)
+    return host.dump()
+
+
+REFUSED = """
+from vrrplib import BackendError, MacvlanBackend, RouterConfig
+from vrrplib.backends.netlink import NetlinkHost
+config = RouterConfig(vrid=1, addresses=["10.77.0.100/24"], primary_address="10.77.0.1")
+try:
+    MacvlanBackend("eth0", config, host=NetlinkHost(state_dir="/nowhere/to/be")).prepare()
+except BackendError as error:
+    print(error)
+"""
