@@ -36,7 +36,7 @@ ROWS = (
     ("wire.capture_writer",),
     ("wire.capture", "backends.operations", "transports.memory"),
     ("backends.plan", "backends.netlink_socket"),
-    ("backends.journal", "backends.memory", "backends.netlink_links"),
+    ("backends.journal", "backends.netlink_links", "backends.memory", "member"),
     ("backends.macvlan", "backends.macswap", "backends.announce", "backends.dryrun", "node", "lab.scenes"),
     (
         *("lab.lan", "lab.neighbours", "lab.strategies", "lab.entries"),
