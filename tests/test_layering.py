@@ -35,7 +35,7 @@ ROWS = (
     ("election.groups", "wire.frames", "backends.base", "transports.base", "namespaces", "wire.linktypes"),
     ("wire.capture_writer",),
     ("wire.capture", "backends.operations", "transports.memory"),
-    ("backends.plan", "backends.netlink_socket"),
+    ("backends.plan", "backends.netlink_socket", "backends.netlink_errors"),
     ("backends.journal", "backends.netlink_links", "backends.memory", "member"),
     ("backends.macvlan", "backends.macswap", "backends.announce", "backends.dryrun", "node", "lab.scenes"),
     (

@@ -30,7 +30,7 @@ def run_in(netns: Namespace, function: Callable[[], T]) -> T:
     """
     if netns is None:
         return function()
-    descriptor = _open(netns)
+    descriptor = hold(netns)
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -55,8 +55,15 @@ def run_in(netns: Namespace, function: Callable[[], T]) -> T:
     return results[0]
 
 
-def _open(netns: str | os.PathLike[str] | int) -> int:
-    """A descriptor of our own, so that the caller's can be closed meanwhile."""
+def is_name(name: str) -> bool:
+    """Whether ``ip netns`` knows a namespace of that name."""
+    return "/" not in name and os.path.exists(f"{_NAMES}/{name}")
+
+
+def hold(netns: Namespace) -> int:
+    """A new descriptor of a namespace, which stays this one whatever its name or process id comes to mean."""
+    if netns is None:
+        return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     if isinstance(netns, bool) or not isinstance(netns, str | os.PathLike | int):
         raise ConfigError(f"netns must be a name, a path, a process id or a descriptor, not {netns!r}")
     if isinstance(netns, int):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -329,9 +330,31 @@ def test_a_host_may_be_closed_and_used_again(kernel: NetlinkHost) -> None:
     assert kernel.link("lo") is not None
 
 
-def test_hosts_are_shared_by_namespace() -> None:
-    assert netlink.shared_host("one") is netlink.shared_host("one")
-    assert netlink.shared_host("one") is not netlink.shared_host("two")
+def test_hosts_are_shared_by_namespace(machine: Host) -> None:
+    host = netlink.shared_host(machine.namespace)
+    assert netlink.shared_host(machine.path) is host
+    assert netlink.shared_host(machine.lab.switch.namespace) is not host
+    assert netlink.shared_host() is not host
+
+
+def test_a_name_that_comes_to_mean_another_namespace_is_the_other_one_s(machine: Host) -> None:
+    before = netlink.shared_host(machine.namespace)
+    assert before.link("eth0") is not None
+    machine.ip("link", "add", "mine", "type", "bridge")
+    subprocess.run(["ip", "netns", "delete", machine.namespace], check=True)
+    subprocess.run(["ip", "netns", "add", machine.namespace], check=True)
+    assert netlink.shared_host(machine.namespace).link("mine") is None
+    assert before.link("mine") is not None
+    assert before.sysctl("net/ipv4/conf/mine/arp_ignore") == "0"
+
+
+def test_a_shared_host_does_not_outlive_its_backends(machine: Host) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    host = netlink.shared_host(machine.namespace)
+    assert host.link("eth0") is not None
+    assert len(os.listdir("/proc/self/fd")) == before + 2
+    del host
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_namespace_that_is_not_there_is_named() -> None:

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 import click
 import pytest
 
-from vrrplib.cli.options import StateType, choose_source, virtual_addresses
+from vrrplib.cli.options import StateType, _namespace, choose_source, virtual_addresses
 from vrrplib.election.states import State
 from vrrplib.errors import BackendError, ConfigError
 
@@ -69,3 +69,10 @@ def test_states(word: str, state: State) -> None:
 def test_no_state() -> None:
     with pytest.raises(click.BadParameter, match="'fault'"):
         StateType().convert("fault", None, None)
+
+
+def test_a_namespace_s_name_may_be_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vrrplib.cli.options.is_name", lambda name: name == "7")
+    assert [_namespace(value) for value in (None, "7", "8", "blue", "/proc/8/ns/net")] == [
+        None, "7", 8, "blue", "/proc/8/ns/net",
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ import os
 import pathlib
 import socket
 import struct
+import weakref
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Interface
 from typing import Any
@@ -20,6 +21,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
+from vrrplib.backends.netlink_errors import failure as _failure
 from vrrplib.backends.netlink_links import link_of
 from vrrplib.backends.netlink_socket import HEADER, NetlinkSocket
 from vrrplib.backends.operations import (
@@ -35,7 +37,7 @@ from vrrplib.backends.operations import (
 )
 from vrrplib.backends.plan import Claim, Link
 from vrrplib.errors import BackendError, ConfigError
-from vrrplib.namespaces import Namespace, run_in
+from vrrplib.namespaces import Namespace, hold, run_in
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress, to_interface
 
 _REQUEST, _ACK, _DUMP, _CREATE, _EXCL, _REPLACE = 0x1, 0x4, 0x300, 0x400, 0x200, 0x100
@@ -55,27 +57,23 @@ _DONE_ALREADY: dict[type[Operation], tuple[int, ...]] = {
     RemoveAddress: (errno.EADDRNOTAVAIL, errno.ENODEV),
     DeleteLink: (errno.ENODEV,),
 }
-_HINTS = {
-    errno.EPERM: "this takes CAP_NET_ADMIN: run as root, or in a user namespace",
-    errno.EACCES: "this takes root",
-    errno.EROFS: "/proc/sys is read-only here, as in a container: mount it writable, or set the value outside",
-    errno.EADDRINUSE: "another link on this interface has that MAC: is another VRRP daemon running this VRID?",
-    errno.EOPNOTSUPP: "this kind of interface cannot",
-    errno.EBUSY: "the interface is a bond's or a bridge's port, or has an ipvlan: use the bond or bridge itself",
-}
 
 
 class NetlinkHost:
     """The kernel's network in one namespace; raises BackendError only.
 
     ``netns`` is the namespace, as for :func:`vrrplib.namespaces.run_in`; ``state_dir`` where the crash journal
-    lies. One socket, opened when it is first needed; one thread at a time.
+    lies. One socket and a descriptor of the namespace, opened when they are first needed; one thread at a time.
     """
 
     def __init__(self, netns: Namespace = None, *, state_dir: str | os.PathLike[str] | None = None) -> None:
         self._netns = netns
         self._state_dir = state_directory(state_dir)
         self._socket: NetlinkSocket | None = None
+        self._held: int | None = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def link(self, name: str | int) -> Link | None:
         wanted = {"index": name} if isinstance(name, int) else {"IFLA_IFNAME": name}
@@ -105,7 +103,7 @@ class NetlinkHost:
 
     def sysctl(self, path: str) -> str | None:
         try:
-            return run_in(self._netns, lambda: _sysctl_file(path).read_text().strip())
+            return run_in(self._place(), lambda: _sysctl_file(path).read_text().strip())
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -150,13 +148,22 @@ class NetlinkHost:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     # -- netlink --
 
     def _open(self) -> NetlinkSocket:
         if self._socket is None:
-            self._socket = run_in(self._netns, NetlinkSocket)
+            self._socket = run_in(self._place(), NetlinkSocket)
         return self._socket
+
+    def _place(self) -> Namespace:
+        """The same namespace each time: its name, process or descriptor may be another one's by now."""
+        if self._held is None and self._netns is not None:
+            self._held = hold(self._netns)
+        return self._held
 
     def _is_due(self, operation: Operation) -> bool:
         """Whether the link that an undo speaks of is still the one that it was recorded for."""
@@ -238,7 +245,7 @@ class NetlinkHost:
             file.write_text(operation.value)
 
         try:
-            run_in(self._netns, work)
+            run_in(self._place(), work)
         except FileNotFoundError as error:
             if operation.expected is None:
                 raise _failure(operation.command, error, operation) from error
@@ -250,10 +257,25 @@ class NetlinkHost:
         return JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot)
 
 
-@functools.lru_cache(maxsize=64)
+_shared: weakref.WeakValueDictionary[tuple[int, int], NetlinkHost] = weakref.WeakValueDictionary()
+
+
 def shared_host(netns: Namespace = None) -> NetlinkHost:
-    """The one host of a namespace for all backends that were given none: they share its socket."""
-    return NetlinkHost(netns)
+    """The one host of a namespace for all backends that were given none: they share its socket.
+
+    It is known by the namespace itself, and lives as long as a backend has it: it would keep the namespace alive.
+    """
+    descriptor = hold(netns)
+    try:
+        status = os.fstat(descriptor)
+        host = _shared.get((status.st_dev, status.st_ino))
+        if host is None:
+            host = NetlinkHost(None if netns is None else descriptor)
+            host._place()
+            _shared[status.st_dev, status.st_ino] = host
+        return host
+    finally:
+        os.close(descriptor)
 
 
 def primary_address(interface: str, family: Family, *, netns: Namespace = None) -> IPAddress:
@@ -370,9 +392,3 @@ def _sysctl_file(path: str) -> pathlib.Path:
 def _call_all(steps: tuple[Callable[[], None], ...]) -> None:
     for step in steps:
         step()
-
-
-def _failure(doing: str, error: OSError, operation: Operation | None = None) -> BackendError:
-    hint = _HINTS.get(error.errno or 0)
-    message = f"{doing}: {error.strerror}" + (f"; {hint}" if hint else "")
-    return BackendError(message, operation=operation or doing, errno=error.errno)

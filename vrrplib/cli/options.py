@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import click
 
 from vrrplib.election.states import State
 from vrrplib.errors import BackendError, ConfigError
+from vrrplib.namespaces import Namespace, is_name
 from vrrplib.rules import DEFAULT_RULES
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, family_of, to_address, to_interface
 from vrrplib.wire.checksum import ChecksumForm
@@ -19,6 +20,24 @@ CHECKSUMS = {
     "message": ChecksumForm.MESSAGE_ONLY,
     "auto": None,  # the form last heard
 }
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def netns_option(function: F) -> F:
+    """``--netns``, as every command has it that touches a host."""
+    return click.option(
+        "--netns",
+        callback=lambda _, __, value: _namespace(value),
+        metavar="NAME",
+        help="Do it in this network namespace: a name that `ip netns` knows, a path, or a process id.",
+    )(function)
+
+
+def _namespace(value: str | None) -> Namespace:
+    """Digits are a process id, unless there is a namespace of that name."""
+    return int(value) if value and value.isdecimal() and not is_name(value) else value
 
 
 class StateType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4

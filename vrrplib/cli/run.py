@@ -22,12 +22,13 @@ from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.cli.macvlan_options import backend_arguments, macvlan_options
-from vrrplib.cli.options import CHECKSUMS, choose_source, router_fields, virtual_addresses
+from vrrplib.cli.options import CHECKSUMS, choose_source, netns_option, router_fields, virtual_addresses
 from vrrplib.cli.output import Output, json_option
 from vrrplib.cli.run_options import protocol_fields, protocol_options
 from vrrplib.election.config import RouterConfig
 from vrrplib.election.router import Router
 from vrrplib.errors import BackendError, ConfigError, require_int
+from vrrplib.namespaces import Namespace
 from vrrplib.node import Node, Notice
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress
 
@@ -80,6 +81,7 @@ PATIENCE = 1.0
 @macvlan_options
 @protocol_options
 @click.option("--state-dir", type=click.Path(file_okay=False), help="Where the journal of changes is kept.")
+@netns_option
 @click.option(
     "--realtime",
     is_flag=False,
@@ -96,6 +98,7 @@ def run(
     backend: str,
     source: str | None,
     state_dir: str | None,
+    netns: Namespace,
     realtime: int | None,
     dry_run: bool,
     as_json: bool,
@@ -113,7 +116,7 @@ def run(
     _end_quietly()
     from vrrplib.backends.netlink import NetlinkHost  # noqa: PLC0415  # pyroute2 is slow to load
 
-    host = NetlinkHost(state_dir=state_dir)
+    host = NetlinkHost(netns, state_dir=state_dir)
     if host.link(interface) is None:
         raise BackendError(f"there is no interface named {interface!r}: see `ip link`", operation="run")
     there = host.addresses(interface)
@@ -126,7 +129,7 @@ def run(
         return
     if realtime is not None:
         _go_realtime(realtime)
-    _serve(output, acting, interface, config)
+    _serve(output, acting, interface, config, netns)
 
 
 def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -225,11 +228,11 @@ def _show_plan(output: Output, backend: Backend, interface: str, config: RouterC
         shown = len(commands)
 
 
-def _serve(output: Output, backend: Backend, interface: str, config: RouterConfig) -> None:
+def _serve(output: Output, backend: Backend, interface: str, config: RouterConfig, netns: Namespace) -> None:
     from vrrplib.drivers.blocking import run as serve  # noqa: PLC0415  # a dry run has no use for these
     from vrrplib.transports.packet import PacketTransport  # noqa: PLC0415
 
-    transport = PacketTransport(interface)
+    transport = PacketTransport(interface, netns=netns)
     printer = _Printer(output, interface, config, _mac(backend))
     try:
         node = Node(transport)
