@@ -185,9 +185,9 @@ def test_threads_do_not_disturb_each_other(lab: Lab) -> None:
 
 
 def test_the_command_line(lab: Lab, state_dir: Path) -> None:
-    """From where this test runs: the lab's switch is not entered by the process."""
-    host, outside = lab.host("a", "10.77.0.1/24"), lab.switch
-    before, there = settled(host), outside.dump()
+    """The process is in a namespace that has an eth0, too."""
+    host, outside = lab.host("a", "10.77.0.1/24"), lab.host("b", "10.77.0.2/24")
+    before, there = settled(host), settled(outside)
     options = ["--netns", host.namespace, "--state-dir", str(state_dir)]
     run = command("run", "eth0", "--vrid", "51", "--address", "10.77.0.100/24", "--interval", "0.1", *options)
     process = outside.spawn(*run, environment=ENVIRONMENT)
