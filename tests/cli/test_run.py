@@ -70,6 +70,7 @@ MAC = "00:00:5e:00:01:33"
         ([*ONE, "--startup-delay", "nan"], ["startup_delay", "nan"]),
         ([*ONE, "--announce", "soon"], ["--announce", "0,0,5", "'soon'"]),
         ([*ONE, "--announce", "0,-1"], ["--announce", "-1"]),
+        ([*ONE, "--announce-after-losing", "x"], ["--announce-after-losing", "'x'"]),
         ([*ONE, "--announce-refresh", "0"], ["--announce", "refresh", "0.01"]),
         ([*ONE, "--version", "2", "--also-v2"], ["--also-v2", "--version 3"]),
         (["--vrid", "1", "--address", "fe80::1", "--also-v2"], ["also", "IPv4"]),

@@ -1,4 +1,4 @@
-"""Options of ``vrrplib run`` between two of ours: HMAC trailer, delays, announcements, both versions, a stall."""
+"""Options of ``vrrplib run`` between two of ours: HMAC trailer, delays, announcements, both versions, stalls."""
 
 from __future__ import annotations
 
@@ -97,3 +97,24 @@ def test_a_backup_that_stood_still_says_so_and_listens_for_one_skew_time(lab: La
     active = next(event for event in running.events if event.get("new") == "active")
     assert stalled["late"] > 0.1
     assert active["time"] - stalled["time"] >= 0.1 * 156 / 256
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_an_active_router_that_stood_still_takes_its_neighbours_back(
+    lab: Lab, pair: tuple[Host, Host], *, again: bool
+) -> None:
+    """With the interface's own MAC, for which the announcements are all that neighbours go by."""
+    a, b = pair
+    observer = lab.host("o", "10.77.0.3/24")
+    options = () if again else ("--announce-after-losing", "")
+    high = Running(a, priority=200, backend="announce", options=options).start().wait("active")
+    low = Running(b, backend="announce").start().wait("backup")
+    assert observer.ping("10.77.0.100")
+    assert observer.neighbour("10.77.0.100") == a.mac
+    high.process.signal(signal.SIGSTOP)
+    low.wait("active")
+    wait_until(lambda: observer.neighbour("10.77.0.100") == b.mac, 3, "announcement")
+    high.process.signal(signal.SIGCONT)
+    low.wait("backup")
+    time.sleep(0.3)
+    assert observer.neighbour("10.77.0.100") == (a.mac if again else b.mac)

@@ -66,6 +66,13 @@ _OPTIONS = (
         help="When each address is announced (ARP, NA) after becoming Active; keepalived: 0,0,0,0,0,5,5,5,5,5.",
     ),
     click.option(
+        "--announce-after-losing",
+        default="0",
+        show_default=True,
+        metavar="SECONDS,...",
+        help="Likewise after an advertisement of a rival with a lower priority, who may have announced itself.",
+    ),
+    click.option(
         "--announce-refresh",
         type=float,
         metavar="SECONDS",
@@ -95,7 +102,9 @@ def protocol_fields(options: dict[str, Any], *, version: int) -> dict[str, Any]:
         "authentication": _scheme(options["key_file"], options["auth"], version),
         "preempt_delay": options["preempt_delay"],
         "startup_delay": options["startup_delay"],
-        "announcements": _policy(options["announce"], options["announce_refresh"]),
+        "announcements": _policy(
+            options["announce"], options["announce_after_losing"], options["announce_refresh"]
+        ),
         "also": DEFAULT_RULES[2] if options["also_v2"] else None,
         "listen_after_stall": True,
     }
@@ -111,12 +120,17 @@ def _scheme(key_file: Path | None, auth: str | None, version: int) -> Scheme | N
     return SCHEMES[auth or _USUAL_AUTH[version]](key)
 
 
-def _policy(times: str, refresh: float | None) -> AnnouncementPolicy:
+def _policy(announce: str, after_losing: str, refresh: float | None) -> AnnouncementPolicy:
+    at = _seconds("--announce", announce)
+    again = _seconds("--announce-after-losing", after_losing)
     try:
-        at = tuple(float(time) for time in times.split(",")) if times else ()
-    except ValueError:
-        raise ConfigError(f"--announce must be seconds with commas between, such as 0,0,5, not {times!r}") from None
-    try:
-        return AnnouncementPolicy(at=at, refresh=refresh)
+        return AnnouncementPolicy(at=at, after_losing=again, refresh=refresh)
     except ConfigError as error:
         raise ConfigError(f"--announce: {error}") from None
+
+
+def _seconds(option: str, times: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(time) for time in times.split(",")) if times else ()
+    except ValueError:
+        raise ConfigError(f"{option} must be seconds with commas between, such as 0,0,5, not {times!r}") from None
