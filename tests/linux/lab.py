@@ -312,12 +312,25 @@ class Lab:
 
         Interfaces that are made in it later have the kernel's defaults, as on a real host.
         """
+        host = self._new_host(name, addresses, mac)
+        self._add_namespace(host)
+        return self._connect(host)
+
+    def adopt(self, name: str, process: Process, *addresses: str) -> Host:
+        """Add a host whose namespace is that of a process that the lab started, which may belong to a user."""
+        host = self._new_host(name, addresses, None)
+        self._namespaces.append(host)
+        _ip("netns", "attach", host.namespace, str(process.pid))
+        return self._connect(host)
+
+    def _new_host(self, name: str, addresses: tuple[str, ...], mac: str | None) -> Host:
         if name in self.hosts or not 1 <= len(name) <= 10:
             raise LabError(f"a host's name is new and has 1-10 characters, not {name!r}")
         for address in addresses:
             ipaddress.ip_interface(address)
-        host = Host(self, name, addresses, mac or f"02:00:00:00:00:{len(self.hosts) + 1:02x}")
-        self._add_namespace(host)
+        return Host(self, name, addresses, mac or f"02:00:00:00:00:{len(self.hosts) + 1:02x}")
+
+    def _connect(self, host: Host) -> Host:
         _ip("-n", self.switch.namespace, batch=[
             f"link add {host.port} type veth peer name eth0 netns {host.namespace}",
             f"link set {host.port} master br0 up",
@@ -325,7 +338,7 @@ class Lab:
         host.sysctl("net.ipv6.conf.eth0.accept_dad", 0)
         commands = ["link set lo up", f"link set eth0 address {host.mac} up", *host._address_commands()]
         _ip("-n", host.namespace, batch=commands)
-        self.hosts[name] = host
+        self.hosts[host.name] = host
         return host
 
     def unplug(self, host: Host) -> None:
