@@ -16,7 +16,7 @@ from vrrplib.election.router import Router
 from vrrplib.wire.datagram import Datagram
 
 # Skews that are multiples of 1/4 s: few phases, and so few states.
-SMALL = Scope("small", 2, priorities=(128, 192))
+SMALL = Scope("small", 2, priorities=((128, 192),))
 OWNERS = Scope("owners", 2, limit=3_000)
 LONGEST = 3 * TICKS + 128  # ticks: the down interval of priority 128
 

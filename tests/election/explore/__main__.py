@@ -27,11 +27,14 @@ RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How much is explored: ``limit`` is a number of states, None: all of them. ``delay`` is in ticks."""
+    """How much is explored: ``limit`` is a number of states, None: all of them. ``delay`` is in ticks.
+
+    ``priorities`` are those that each router may be given; the last of them are those of all that follow.
+    """
 
     name: str
     routers: int
-    priorities: tuple[int, ...] = PRIORITIES
+    priorities: tuple[tuple[int, ...], ...] = (PRIORITIES,)
     delay: int = DELAY
     limit: int | None = None
     preempt: bool = True
@@ -44,7 +47,7 @@ class Scope:
                 vrid=1,
                 addresses=["192.0.2.254/24"],
                 primary_address=f"192.0.2.{number + 1}",
-                priority=self.priorities[1 if number == 0 else 0],
+                priority=self._first_priority(number),
                 preempt=self.preempt,
                 rules=rules,
             )
@@ -55,10 +58,17 @@ class Scope:
         found.seconds = time.monotonic() - start
         return found
 
+    def _first_priority(self, number: int) -> int:
+        if number == 0:
+            return self.priorities[0][1 % len(self.priorities[0])]
+        return self.priorities[min(number, len(self.priorities) - 1)][0]
+
 
 SCOPES = (
     Scope("two at once", 2, delay=0),
-    Scope("two", 2, priorities=(50, 100)),
+    Scope("two", 2, priorities=((50, 100),)),
+    Scope("an owner and another", 2, priorities=((255,), (50, 100))),
+    Scope("two owners", 2, priorities=((255,),)),
     Scope("two with owners", 2, limit=1_000_000),
     Scope("three", 3, limit=1_000_000),
 )

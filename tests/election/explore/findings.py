@@ -184,7 +184,7 @@ def _over_the_bounds(found: Found) -> dict[str, int]:
     because of it arrives within two, likewise; and two Backups whose timers then run out together need two more.
     """
     system = found.search.system
-    delay, down = system.links.delay, 3 * INTERVAL + 256 - min(system.priorities)
+    delay, down = system.links.delay, 3 * INTERVAL + 256 - system.least_priority
     bounds = (
         ("nobody is Active for longer than a down interval and a delay", found.none, down + delay),
         ("two are Active for longer than an interval and a delay", found.many, INTERVAL + delay),

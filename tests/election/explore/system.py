@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from tests.election.explore.machine import (
@@ -76,12 +77,19 @@ class System:
     """
 
     def __init__(
-        self, configs: Iterable[RouterConfig], priorities: Iterable[int] = PRIORITIES, delay: int = DELAY
+        self,
+        configs: Sequence[RouterConfig],
+        priorities: Sequence[Iterable[int]] = (PRIORITIES,),
+        delay: int = DELAY,
     ) -> None:
+        """``priorities``: what each router's may become; the last is that of all that follow."""
         self.frames = Numbers()
         self.links = Links(delay)
-        self.priorities = tuple(priorities)
-        self.machines = [Machine(config, self.frames, self.priorities) for config in configs]
+        self.machines = [
+            Machine(config, self.frames, priorities[min(number, len(priorities) - 1)])
+            for number, config in enumerate(configs)
+        ]
+        self.least_priority = min(itertools.chain(*priorities))
         everyone = range(len(self.machines))
         self._at = [LOCAL_BITS * who for who in everyone]
         base = LOCAL_BITS * len(self.machines)
