@@ -37,6 +37,7 @@ ROWS = (
     ("wire.capture", "backends.operations", "transports.memory"),
     ("backends.plan", "backends.netlink_socket", "backends.netlink_errors"),
     ("backends.journal", "backends.netlink_links", "backends.memory", "member"),
+    ("agenda",),
     ("backends.macvlan", "backends.macswap", "backends.announce", "backends.dryrun", "node", "lab.scenes"),
     (
         *("lab.lan", "lab.neighbours", "lab.strategies", "lab.entries"),

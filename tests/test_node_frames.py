@@ -15,7 +15,7 @@ from vrrplib.election.events import ConfigChanged, GroupHeld, PriorityChanged
 from vrrplib.election.states import Reason
 from vrrplib.errors import Finding, Problem
 from vrrplib.member import MOST_FRAMES_KEPT
-from vrrplib.node import MOST_FRAMES_PER_STEP, Node
+from vrrplib.node import LONGEST_KEPT, MOST_FRAMES_PER_STEP, MOST_KEPT, Node
 from vrrplib.rules import RFC3768
 from vrrplib.transports.memory import MemoryTransport
 from vrrplib.wire.ah import AuthenticationHeader
@@ -333,3 +333,41 @@ def test_a_node_without_routers_does_nothing():
     node = Node(MemoryTransport())
     assert node.start(0.0) == node.step(1.0) == node.stop(2.0) == ()
     assert node.deadline is None
+
+
+def test_a_frame_that_repeats_is_parsed_once(monkeypatch):
+    rig = Rig()
+    rig.node.start(0.0)
+    parsed = []
+    monkeypatch.setattr("vrrplib.node.parse", lambda frame, **options: parsed.append(1) or parse(frame, **options))
+    for now in (0.5, 1.5, 2.5):
+        rig.transport.deliver(bytes(bytearray(rival_frame(200))))
+        rig.node.step(now)
+    assert len(parsed) == 1
+    assert rig.router.statistics.advertisement_rcvd == 3
+    assert rig.node.deadline == pytest.approx(2.5 + DOWN)
+
+
+def test_a_router_that_was_removed_hears_no_frame_that_it_knew():
+    rig = Rig()
+    rig.node.start(0.0)
+    rig.transport.deliver(rival_frame(200))
+    rig.node.step(0.5)
+    rig.node.remove(rig.router, 0.6)
+    rig.transport.deliver(rival_frame(200))
+    rig.node.step(0.7)
+    assert rig.node.statistics.foreign == 1
+    assert rig.node.deadline is None
+
+
+def test_frames_that_never_repeat_are_not_kept_for_ever():
+    rig = Rig()
+    rig.node.start(0.0)
+    for priority in range(1, 255):
+        rig.transport.deliver(rival_frame(priority))
+        rig.node.step(0.5)
+        assert len(rig.node._known) <= MOST_KEPT
+    long = rival_frame(200) + bytes(LONGEST_KEPT)
+    rig.transport.deliver(long)
+    rig.node.step(0.6)
+    assert long not in rig.node._known

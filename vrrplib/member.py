@@ -46,6 +46,18 @@ class Member:
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
     reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
+    number: int = 0
+    """Of those that are due at the same time the lower comes first."""
+    entered: float = math.inf
+    """For when it stands in the Node's agenda."""
+
+    @property
+    def due(self) -> float:
+        """When its Router or its host is to be looked after; infinity for never."""
+        deadline, retry = self.router.deadline, self.retry_at
+        if retry is None:
+            return math.inf if deadline is None else deadline
+        return retry if deadline is None or retry < deadline else deadline
 
     def encode_ahead(self) -> None:
         """Make what a promotion sends, which would cost it half a millisecond."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 from typing import assert_never
 
+from vrrplib.agenda import Agenda
 from vrrplib.backends.base import HostChange, HostChangeKind, NetBackend, Watch
 from vrrplib.election.actions import (
     Action,
@@ -31,6 +33,8 @@ from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import parse
 
 MOST_FRAMES_PER_STEP = 1024
+LONGEST_KEPT, MOST_KEPT = 256, 4
+"""Bytes of a frame that is known again when it repeats, and how many such for each virtual router."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,6 +61,9 @@ class Node:
         self.statistics = NodeStatistics()
         self._watch = watch
         self._members: dict[tuple[Family, int], Member] = {}
+        self._numbers = itertools.count()
+        self._agenda = Agenda()
+        self._known: dict[bytes, tuple[Member, Datagram]] = {}
         self._started = False
         self._drained = True
         self._parent_down = False
@@ -83,7 +90,7 @@ class Node:
                     f"{type(exclusive).__name__} must be alone on {name}: an interface has one MAC address, "
                     "and it cannot be that of two virtual routers"
                 )
-        self._members[key] = Member(router, backend)
+        self._members[key] = Member(router, backend, number=next(self._numbers))
 
     def remove(self, router: Router, now: float) -> tuple[Notice, ...]:
         """Shut ``router`` down, give the host back, and forget it."""
@@ -92,6 +99,8 @@ class Node:
         self._end(member, now, notices)
         self._close(member, now, notices)
         self._members.pop((router.config.family, router.config.vrid))
+        self._agenda.forget(member)
+        self._known.clear()
         return tuple(notices)
 
     @property
@@ -99,9 +108,7 @@ class Node:
         """When :meth:`step` must be called at the latest; None while nothing is pending."""
         if not self._drained:
             return -math.inf  # frames wait: now
-        times = [member.router.deadline for member in self._members.values()]
-        times += [member.retry_at for member in self._members.values()]
-        return min((time for time in times if time is not None and time < math.inf), default=None)
+        return self._agenda.earliest()
 
     @property
     def filenos(self) -> tuple[int, ...]:
@@ -125,7 +132,7 @@ class Node:
             for change in self._watch.read():
                 self._host_changed(change, now, notices)
         self._drained = self._read(now, notices)
-        for member in tuple(self._members.values()):
+        for member in self._agenda.take(now):
             router = member.router
             # While frames wait, a Backup must not promote itself before it has read them, one skew_time at most;
             # an Active router goes on advertising whatever the flood.
@@ -134,6 +141,7 @@ class Node:
                 self._handle(member, TimerExpired(), now, notices)
             if member.retry_at is not None and now >= member.retry_at:
                 self._retry(member, now, notices)
+            self._agenda.note(member)
         return tuple(notices)
 
     def stop(self, now: float) -> tuple[Notice, ...]:
@@ -148,6 +156,7 @@ class Node:
                 for member in members:  # once more, to say which
                     self._close(member, now, notices)
         self._started, self._drained = False, True
+        self._known.clear()
         return tuple(notices)
 
     def handle(self, router: Router, event: Event, now: float) -> tuple[Notice, ...]:
@@ -169,6 +178,10 @@ class Node:
 
     def _receive(self, frame: bytes, now: float, notices: list[Notice]) -> None:
         self.statistics.frames += 1
+        known = self._known.get(frame)  # adverts repeat, and so do their frames where IP does not number them
+        if known is not None:
+            self._perform(known[0], known[0].router.receive(known[1], now), now, notices)
+            return
         # A packet socket sees frames before the kernel checks them, and a checksum over the message alone does not
         # cover the source address, by which elections are decided: RFC 1122 3.2.1.2.
         datagram = parse(frame, verify_header=True)
@@ -180,6 +193,10 @@ class Node:
         if member is None:
             self.statistics.foreign += 1
             return
+        if len(frame) <= LONGEST_KEPT:
+            if len(self._known) >= MOST_KEPT * len(self._members):
+                self._known.clear()
+            self._known[frame] = member, datagram
         self._perform(member, member.router.receive(datagram, now), now, notices)
 
     # -- actions out --
@@ -204,6 +221,7 @@ class Node:
                     # nothing was advertised, or what was no longer holds: give up without a word, and try again
                     self._lose_host(member, now, notices)
                     return
+        self._agenda.note(member)
 
     def _effect(self, member: Member, effect: Effect) -> None:
         match effect:
@@ -277,6 +295,7 @@ class Node:
         # Without its parent a virtual router would become Active and be heard by nobody: wait for PARENT_UP.
         member.retry_at = math.inf if self._parent_down else now + member.retry_after
         member.retry_after = min(2 * member.retry_after, LAST_RETRY)
+        self._agenda.note(member)
 
     def _retry(self, member: Member, now: float, notices: list[Notice]) -> None:
         try:
