@@ -12,7 +12,7 @@ from vrrplib.backends.journal import FileJournal, JournalStore
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.memory import MemoryHost
-from vrrplib.backends.operations import Operation
+from vrrplib.backends.operations import Filter, Operation
 from vrrplib.backends.plan import Claim, Host, Journal, Link, PlannedBackend
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
@@ -44,6 +44,7 @@ def snapshot(host: MemoryHost) -> dict[str, object]:
             name: (set if kind == "macvlan" else tuple)(host.addresses(name)) for name, (_, kind) in links.items()
         },
         "sysctls": {path: value for path, value in host._sysctls.items() if value != "0"},
+        "tables": {table: dict(chains) for table, chains in host._tables.items()},
         "claims": dict(host.claims),
         "shared": {index: undo for index, undo in host.shared.items() if undo},
     }
@@ -94,6 +95,9 @@ class TroubledHost:
 
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         return functools.partial(self.perform, tuple(operations))
+
+    def probe(self, filters: Sequence[Filter]) -> None:
+        self.base.probe(filters)
 
 
 class JournalledHost(TroubledHost):

@@ -6,10 +6,15 @@ from hypothesis import strategies as st
 
 from vrrplib.backends.operations import (
     AddAddress,
+    AddEgressDrop,
+    AddInputDrop,
     AddMacvlan,
+    AddTable,
     DeleteLink,
+    DeleteTable,
     Operation,
     RemoveAddress,
+    RemoveEgressDrop,
     SetLinkUp,
     SetMac,
     SetMacvlanMode,
@@ -25,6 +30,11 @@ addresses = st.one_of(
 modes = st.sampled_from(["source", "private", "bridge", "vepa"])
 paths = names.map("net/ipv4/conf/{}/arp_ignore".format)
 values = st.text(st.characters(codec="utf-8"), max_size=20)
+tables = st.integers(1, 2**31).map("vrrplib4-{}-51".format)
+families = st.sampled_from(["netdev", "ip", "ip6"])
+bare_addresses = st.one_of(
+    *(st.lists(st.ip_addresses(v=version).map(str), min_size=1).map(tuple) for version in (4, 6))
+)
 maybe = st.none() | values
 
 operations: st.SearchStrategy[Operation] = st.one_of(
@@ -35,5 +45,10 @@ operations: st.SearchStrategy[Operation] = st.one_of(
     st.builds(SetMac, names, macs, st.none() | macs),
     st.builds(AddAddress, names, addresses, st.booleans(), st.booleans()),
     st.builds(RemoveAddress, names, addresses),
+    st.builds(AddTable, families, tables),
+    st.builds(DeleteTable, families, tables),
+    st.builds(AddEgressDrop, tables, names),
+    st.builds(RemoveEgressDrop, tables),
+    st.builds(AddInputDrop, tables, bare_addresses, names),
     st.builds(SetSysctl, paths, values, maybe, st.booleans()),
 )

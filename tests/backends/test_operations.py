@@ -12,9 +12,14 @@ from tests.backends.strategies import operations as any_operation
 from vrrplib.backends import operations
 from vrrplib.backends.operations import (
     AddAddress,
+    AddEgressDrop,
+    AddInputDrop,
     AddMacvlan,
+    AddTable,
     DeleteLink,
+    DeleteTable,
     RemoveAddress,
+    RemoveEgressDrop,
     SetLinkUp,
     SetMac,
     SetMacvlanMode,
@@ -39,7 +44,7 @@ def test_a_command_is_one_line(operation):
     if isinstance(operation, SetSysctl) and "\n" in operation.value:
         return
     assert len(operation.command.splitlines()) <= 1 or "\n" not in operation.command
-    assert operation.command.split()[0] in ("ip", "sysctl")
+    assert operation.command.split()[0] in ("ip", "sysctl", "nft")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +65,27 @@ def test_a_command_is_one_line(operation):
         ),
         (RemoveAddress("eth0", "10.77.0.100/24"), "ip address delete 10.77.0.100/24 dev eth0"),
         (SetSysctl("net/ipv4/conf/eth0.5/arp_ignore", "1"), "sysctl -w net/ipv4/conf/eth0.5/arp_ignore=1"),
+        (AddTable("netdev", "vrrplib4-2-51"), "nft create table netdev vrrplib4-2-51"),
+        (DeleteTable("ip6", "vrrplib6-2-51"), "nft delete table ip6 vrrplib6-2-51"),
+        (
+            AddEgressDrop("vrrplib4-2-51", "vmac4-2-51"),
+            "nft 'add table netdev vrrplib4-2-51; add chain netdev vrrplib4-2-51 egress "
+            '{ type filter hook egress device "vmac4-2-51" priority 0; policy drop; }\'',
+        ),
+        (RemoveEgressDrop("vrrplib4-2-51"), "nft delete chain netdev vrrplib4-2-51 egress"),
+        (
+            AddInputDrop("vrrplib4-2-51", ("10.77.0.100", "10.77.0.101"), "vmac4-2-51"),
+            "nft 'add set ip vrrplib4-2-51 addresses "
+            "{ type ipv4_addr; elements = { 10.77.0.100, 10.77.0.101 }; }; "
+            "add chain ip vrrplib4-2-51 input { type filter hook input priority 0; policy accept; }; "
+            "add rule ip vrrplib4-2-51 input ip daddr @addresses drop'",
+        ),
+        (
+            AddInputDrop("vrrplib6-2-51", ("fe80::51",), "vmac6-2-51"),
+            "nft 'add chain ip6 vrrplib6-2-51 input { type filter hook input priority 0; policy accept; }; "
+            "add rule ip6 vrrplib6-2-51 input icmpv6 type 135-136 accept; "
+            'add rule ip6 vrrplib6-2-51 input iif "vmac6-2-51" ip6 daddr fe80::51 drop\'',
+        ),
         (SetLinkUp("a;b"), "ip link set dev 'a;b' up"),
     ],
 )

@@ -11,10 +11,16 @@ from typing import Any
 
 from vrrplib.backends.operations import (
     AddAddress,
+    AddEgressDrop,
+    AddInputDrop,
     AddMacvlan,
+    AddTable,
     DeleteLink,
+    DeleteTable,
+    Filter,
     Operation,
     RemoveAddress,
+    RemoveEgressDrop,
     SetLinkUp,
     SetMac,
     SetMacvlanMode,
@@ -71,6 +77,7 @@ class MemoryHost:
         self._created: set[str] = set()
         self._addresses: dict[str, dict[IPInterface, None]] = {}
         self._sysctls: dict[str, str] = {}
+        self._tables: dict[tuple[str, str], dict[str, Filter]] = {}  # the chains of each, as what made them
 
     def add_interface(self, name: str, mac: str, addresses: Iterable[InterfaceLike] = (), **facts: Any) -> None:
         """An interface that was there before; ``facts`` are further fields of its Link."""
@@ -120,7 +127,18 @@ class MemoryHost:
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         return functools.partial(self.perform, tuple(operations))
 
+    def probe(self, filters: Sequence[Filter]) -> None:
+        for operation in filters:
+            if isinstance(operation, AddTable):
+                self._refuse_table(operation)
+        if self._base is not None:
+            self._base.probe(filters)
+
     def _perform(self, operation: Operation) -> None:
+        if isinstance(operation, Filter):
+            if self._filter(operation):
+                self.performed.append(operation)
+            return
         match operation:
             case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode, master=master):
                 if self.link(name) is not None:
@@ -183,6 +201,33 @@ class MemoryHost:
 
     def _change(self, name: str, operation: Operation, **facts: Any) -> None:
         self._links[name] = dataclasses.replace(self._existing(name, operation), **facts)
+
+    def _filter(self, operation: Filter) -> bool:
+        """Whether there was anything to do."""
+        match operation:
+            case AddTable(family=family, table=table):
+                self._refuse_table(operation)
+                self._tables[family, table] = {}
+            case DeleteTable(family=family, table=table):
+                return self._tables.pop((family, table), None) is not None
+            case AddEgressDrop(table=table, device=device):
+                if self.link(device) is None:
+                    return False
+                self._tables.setdefault(("netdev", table), {})["egress"] = operation
+            case RemoveEgressDrop(table=table):
+                return self._tables.get(("netdev", table), {}).pop("egress", None) is not None
+            case AddInputDrop(table=table, device=device):
+                self._existing(device, operation)
+                if (operation.family, table) not in self._tables:
+                    raise BackendError(
+                        f"{operation.command}: No such table", operation=operation, errno=errno.ENOENT
+                    )
+                self._tables[operation.family, table]["input"] = operation
+        return True
+
+    def _refuse_table(self, operation: AddTable) -> None:
+        if (operation.family, operation.table) in self._tables:
+            raise BackendError(f"{operation.command}: File exists", operation=operation, errno=errno.EEXIST)
 
     def _existing(self, name: str, operation: Operation) -> Link:
         link = self.link(name)

@@ -11,7 +11,6 @@ import functools
 import os
 import pathlib
 import socket
-import struct
 import weakref
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Interface
@@ -22,12 +21,17 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
 from vrrplib.backends.netlink_errors import failure as _failure
+from vrrplib.backends.netlink_filters import Filters
 from vrrplib.backends.netlink_links import link_of
-from vrrplib.backends.netlink_socket import HEADER, NetlinkSocket
+from vrrplib.backends.netlink_neighbours import ALL_NEIGHBOURS, is_static, made_again
+from vrrplib.backends.netlink_socket import NetlinkSocket
+from vrrplib.backends.netlink_sysctls import read_sysctl, write_sysctl
 from vrrplib.backends.operations import (
     AddAddress,
+    AddEgressDrop,
     AddMacvlan,
     DeleteLink,
+    Filter,
     Operation,
     RemoveAddress,
     SetLinkUp,
@@ -45,11 +49,6 @@ _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21,
 _IFF_UP = 1
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _FOREVER = 0xFFFFFFFF
-_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
-_NEWNEIGH, _GETNEIGH = 28, 30
-_STATIC_STATES = 0x40 | 0x80  # NUD_NOARP, NUD_PERMANENT
-_PROXY, _UNICAST = 0x08, 1
-_ALL_NEIGHBOURS = HEADER.pack(HEADER.size + _NEIGHBOUR.size, _GETNEIGH, _REQUEST | _DUMP, 0, 0) + bytes(12)
 _MESSAGES_PER_CALL = 64  # their acknowledgements must fit into the socket's buffer
 
 # What is already as the operation would have it: every one of them may be done again.
@@ -70,6 +69,7 @@ class NetlinkHost:
         self._netns = netns
         self._state_dir = state_directory(state_dir)
         self._socket: NetlinkSocket | None = None
+        self._filters: Filters | None = None
         self._held: int | None = None
 
     def __del__(self) -> None:
@@ -102,12 +102,7 @@ class NetlinkHost:
         )
 
     def sysctl(self, path: str) -> str | None:
-        try:
-            return run_in(self._place(), lambda: _sysctl_file(path).read_text().strip())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _failure(f"reading {path}", error) from error
+        return run_in(self._place(), functools.partial(read_sysctl, path))
 
     def claim(self, claim: Claim) -> FileJournal:
         return self._store().claim(claim, self.perform)
@@ -120,14 +115,23 @@ class NetlinkHost:
         indexes: dict[str, int] = {}
         steps: list[Callable[[], None]] = []
         messages: list[tuple[Operation, bytes]] = []
+        filters: list[Filter] = []
 
         def flush() -> None:
             if messages:
                 steps.append(functools.partial(self._send, tuple(messages)))
                 messages.clear()
+            if filters:
+                steps.append(self._nftables().ready(filters, functools.partial(self._index, indexes)))
+                filters.clear()
 
         for operation in operations:
-            if isinstance(operation, SetSysctl):
+            if bool(filters) is not isinstance(operation, Filter):
+                flush()
+            if isinstance(operation, Filter):
+                if self._is_due(operation):
+                    filters.append(operation)
+            elif isinstance(operation, SetSysctl):
                 flush()
                 steps.append(functools.partial(self._write, operation))
             elif isinstance(operation, SetMac) and self._is_due(operation):
@@ -139,6 +143,9 @@ class NetlinkHost:
         flush()
         return functools.partial(_call_all, tuple(steps))
 
+    def probe(self, filters: Sequence[Filter]) -> None:
+        self._nftables().probe(filters)
+
     def clean(self, interface: str | None = None, *, dry_run: bool = False) -> list[Leftover]:
         """Undo what dead processes left; see :func:`cleanup`."""
         return self._store().clean((lambda _: None) if dry_run else self.perform, interface, keep=dry_run)
@@ -148,6 +155,9 @@ class NetlinkHost:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if self._filters is not None:
+            self._filters.close()
+            self._filters = None
         if self._held is not None:
             os.close(self._held)
             self._held = None
@@ -158,6 +168,11 @@ class NetlinkHost:
         if self._socket is None:
             self._socket = run_in(self._place(), NetlinkSocket)
         return self._socket
+
+    def _nftables(self) -> Filters:
+        if self._filters is None:
+            self._filters = Filters(self._place())
+        return self._filters
 
     def _place(self) -> Namespace:
         """The same namespace each time: its name, process or descriptor may be another one's by now."""
@@ -171,20 +186,21 @@ class NetlinkHost:
             case DeleteLink(name=name, mac=mac) | SetMac(name=name, expected=str(mac)):
                 link = self.link(name)
                 return link is not None and link.mac == MacAddress(mac)
-            case RemoveAddress(name=name) | SetMacvlanMode(name=name, mode="source"):
+            case RemoveAddress(name=name) | SetMacvlanMode(name=name, mode="source") | AddEgressDrop(device=name):
                 return self.link(name) is not None  # an undo that was interrupted has removed it already
             case _:
                 return True
 
-    def _encode(self, operation: Operation, indexes: dict[str, int]) -> bytes:
-        def index(name: str) -> int:
-            if name not in indexes:
-                link = self.link(name)
-                if link is None:
-                    raise _failure(operation.command, OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
-                indexes[name] = link.index
-            return indexes[name]
+    def _index(self, indexes: dict[str, int], operation: Operation, name: str) -> int:
+        if name not in indexes:
+            link = self.link(name)
+            if link is None:
+                raise _failure(operation.command, OSError(errno.ENODEV, os.strerror(errno.ENODEV)), operation)
+            indexes[name] = link.index
+        return indexes[name]
 
+    def _encode(self, operation: Operation, indexes: dict[str, int]) -> bytes:
+        index = functools.partial(self._index, indexes, operation)
         match operation:
             case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode, master=master):
                 return _message(
@@ -229,28 +245,16 @@ class NetlinkHost:
         These follow in the same call (the first 63 do), which not even SIGKILL ends half way: no journal is needed.
         """
         try:
-            neighbours = self._open().request(_ALL_NEIGHBOURS)
+            neighbours = self._open().request(ALL_NEIGHBOURS)
         except OSError as error:
             raise _failure(operation.command, error, operation) from error
-        kept = [_neighbour_again(found) for found in neighbours if _is_static(found, index)]
+        kept = [made_again(found) for found in neighbours if is_static(found, index)]
         self._send(((operation, message), *((operation, again) for again in kept)))
 
     # -- /proc/sys --
 
     def _write(self, operation: SetSysctl) -> None:
-        def work() -> None:
-            file = _sysctl_file(operation.path)
-            if operation.expected is not None and file.read_text().strip() != operation.expected:
-                return  # somebody has changed it since: it is theirs
-            file.write_text(operation.value)
-
-        try:
-            run_in(self._place(), work)
-        except FileNotFoundError as error:
-            if operation.expected is None:
-                raise _failure(operation.command, error, operation) from error
-        except OSError as error:
-            raise _failure(operation.command, error, operation) from error
+        run_in(self._place(), functools.partial(write_sysctl, operation))
 
     def _store(self) -> JournalStore:
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -368,25 +372,10 @@ def _address_message(number: int, flags: int, index: int, operation: AddAddress 
     )
 
 
-def _is_static(neighbour: bytes, index: int) -> bool:
-    _, its_index, state, flags, kind = _NEIGHBOUR.unpack_from(neighbour, HEADER.size)
-    return its_index == index and bool(state & _STATIC_STATES) and kind == _UNICAST and not flags & _PROXY
-
-
-def _neighbour_again(neighbour: bytes) -> bytes:
-    """The message that makes what a dump told; the kernel takes its attributes as it gave them."""
-    flags = _REQUEST | _ACK | _CREATE | _REPLACE
-    return HEADER.pack(len(neighbour), _NEWNEIGH, flags, 0, 0) + neighbour[HEADER.size :]
-
-
 def _decode(kind: type, data: bytes) -> Any:
     message = kind(data)
     message.decode()
     return message
-
-
-def _sysctl_file(path: str) -> pathlib.Path:
-    return pathlib.Path("/proc/sys", path)
 
 
 def _call_all(steps: tuple[Callable[[], None], ...]) -> None:

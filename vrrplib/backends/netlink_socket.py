@@ -18,8 +18,8 @@ _BUFFER = 1 << 16
 class NetlinkSocket:
     """A netlink socket, and the two ways of asking: for an answer, and for acknowledgements of many changes."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
@@ -59,6 +59,27 @@ class NetlinkSocket:
                     failed = struct.unpack_from("=i", body, 16)[0] != 0
                     answers[sequence] = _os_error(body, flags) if failed else None
         return [answers[first + at] for at in range(len(messages))]
+
+    def transact(self, begin: bytes, messages: list[bytes], end: bytes | None) -> list[OSError | None]:
+        """Have the kernel do all of ``messages`` or none, between ``begin`` and ``end``; what went wrong with each.
+
+        Without ``end`` it only tries them: all is taken back. Raises OSError if it does not get as far as that.
+        """
+        first = self._sequence + 1
+        batch = [begin, *messages, *([end] if end else [])]
+        self._sequence += len(batch)
+        self._socket.send(b"".join(_with_sequence(message, first + at) for at, message in enumerate(batch)))
+        answers: dict[int, OSError | None] = {}
+        wanted = range(first + 1, first + 1 + len(messages))
+        while any(sequence not in answers for sequence in wanted):
+            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+                if kind != _ERROR or sequence < first:
+                    continue
+                failed = struct.unpack_from("=i", body, 16)[0] != 0
+                if failed and sequence not in wanted:
+                    raise _os_error(body, flags)  # of the whole, which begin and end stand for
+                answers[sequence] = _os_error(body, flags) if failed else None
+        return [answers[sequence] for sequence in wanted]
 
     def close(self) -> None:
         self._socket.close()

@@ -1,17 +1,18 @@
-"""Single changes of a host, as values: each knows the line of ip(8) or sysctl(8) that does the same."""
+"""Single changes of a host, as values: each knows the line of ip(8), sysctl(8) or nft(8) that does the same."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 import shlex
+from ipaddress import ip_address
 from typing import Any
 
 from vrrplib.wire.addresses import Family, IPInterface, to_interface
 
 
 class Operation(abc.ABC):
-    """One change of the host. ``command`` is the line of ip(8) or sysctl(8) that does the same."""
+    """One change of the host. ``command`` is the line of ip(8), sysctl(8) or nft(8) that does the same."""
 
     __slots__ = ()
 
@@ -24,7 +25,7 @@ class Operation(abc.ABC):
         """The operation as JSON-able values; :func:`from_dict` takes it back."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         plain = {
-            name: value if isinstance(value, int) else str(value)
+            name: value if isinstance(value, int) else list(value) if isinstance(value, tuple) else str(value)
             for name, value in fields.items()
             if value is not None
         }
@@ -162,17 +163,134 @@ class SetSysctl(Operation):
         return _line("sysctl -w", f"{self.path}={self.value}")
 
 
+class Filter(Operation):
+    """A change of the packet filter, in an nftables table of our own; those that follow each other are one step."""
+
+    __slots__ = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddTable(Filter):
+    """Create an empty nftables table of ``family`` netdev, ip or ip6. One that is there already is not ours."""
+
+    family: str
+    table: str
+
+    @property
+    def command(self) -> str:
+        return _line("nft create table", self.family, self.table)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeleteTable(Filter):
+    """Remove a table with all that is in it, if it is there."""
+
+    family: str
+    table: str
+
+    @property
+    def command(self) -> str:
+        return _line("nft delete table", self.family, self.table)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddEgressDrop(Filter):
+    """Nothing leaves by the link ``device`` while this is there, not even what the kernel says of itself.
+
+    ``table`` is a netdev table; it is made again if the operator has flushed the rules. What is sent through the
+    parent with the link's MAC does not pass here.
+    """
+
+    table: str
+    device: str
+
+    @property
+    def command(self) -> str:
+        hook = f'type filter hook egress device "{self.device}" priority 0; policy drop;'
+        return _nft(f"add table netdev {self.table}", f"add chain netdev {self.table} egress {{ {hook} }}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RemoveEgressDrop(Filter):
+    """Let it leave again, if it is kept from it; the table stays."""
+
+    table: str
+
+    @property
+    def command(self) -> str:
+        return _line("nft delete chain netdev", self.table, "egress")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AddInputDrop(Filter):
+    """The host accepts no packet to ``addresses``, which are of one family, while this is there; it forwards on.
+
+    ``table`` is of their family. An IPv6 link-local address is that on ``device``: another interface may have the
+    same. Neighbour solicitations and advertisements are let in (RFC 9568 6.1).
+    """
+
+    table: str
+    addresses: tuple[str, ...]
+    device: str
+
+    @property
+    def family(self) -> str:
+        """The table's."""
+        return table_family(ip_address(self.addresses[0]).version)
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """The addresses that mean the same on every interface."""
+        return tuple(address for address in self.addresses if not _is_link_local(address))
+
+    @property
+    def on_device(self) -> tuple[str, ...]:
+        """The IPv6 link-local addresses."""
+        return tuple(address for address in self.addresses if _is_link_local(address))
+
+    @property
+    def command(self) -> str:
+        family, everywhere = self.family, ", ".join(self.everywhere)
+        kind = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family]
+        rules = ["icmpv6 type 135-136 accept"] if family == "ip6" else []
+        rules += [f'iif "{self.device}" ip6 daddr {address} drop' for address in self.on_device]
+        rules += [f"{family} daddr @addresses drop"] if everywhere else []
+        within = f"{family} {self.table}"
+        return _nft(
+            *([f"add set {within} addresses {{ type {kind}; elements = {{ {everywhere} }}; }}"] * bool(everywhere)),
+            f"add chain {within} input {{ type filter hook input priority 0; policy accept; }}",
+            *(f"add rule {within} input {rule}" for rule in rules),
+        )
+
+
 _OPERATIONS: dict[str, type[Operation]] = {
     kind.__name__: kind
-    for kind in (AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetMac, AddAddress, RemoveAddress, SetSysctl)
+    for kind in (
+        *(AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetMac, AddAddress, RemoveAddress, SetSysctl),
+        *(AddTable, DeleteTable, AddEgressDrop, RemoveEgressDrop, AddInputDrop),
+    )
 }
+
+
+def table_family(version: int) -> str:
+    """What nftables calls IP of this version."""
+    return "ip" if version == Family.IPV4.value else "ip6"
+
+
+def _is_link_local(address: str) -> bool:
+    ip = ip_address(address)
+    return ip.version == Family.IPV6.value and ip.is_link_local
 
 
 def from_dict(values: dict[str, Any]) -> Operation:
     """The operation that ``to_dict`` wrote. KeyError or TypeError for what no version of it wrote."""
-    values = dict(values)
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return _OPERATIONS[values.pop("operation")](**values)
 
 
 def _line(*words: str) -> str:
     return " ".join(word if " " in word else shlex.quote(word) for word in words)
+
+
+def _nft(*steps: str) -> str:
+    return f"nft {shlex.quote('; '.join(steps))}"

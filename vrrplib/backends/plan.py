@@ -18,7 +18,10 @@ from vrrplib.backends.base import NetBackend
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
+    AddTable,
     DeleteLink,
+    DeleteTable,
+    Filter,
     Operation,
     RemoveAddress,
     SetMac,
@@ -105,12 +108,17 @@ class Host(Protocol):
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         """Get everything ready to do these when the result is called."""
 
+    def probe(self, filters: Sequence[Filter]) -> None:
+        """BackendError if the kernel could not do these, on any interface; nothing is changed."""
+
 
 def undo_of(operation: Operation, host: Host) -> Operation | None:
     """The operation that takes ``operation`` back on ``host`` as it is now; None if there is nothing to do."""
     match operation:
         case AddMacvlan(name=name, mac=mac):
             return DeleteLink(name, mac)
+        case AddTable(family=family, table=table):
+            return DeleteTable(family, table)
         case SetMac(name=name, mac=mac):
             link = host.link(name)
             return SetMac(name, str(link.mac), expected=mac) if link else None
