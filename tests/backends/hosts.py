@@ -26,9 +26,9 @@ CASES = [(kind, config) for kind in BACKENDS for config in (V4, V6)]
 NAMES = [f"{kind.kind}-{config.family.name.lower()}" for kind, config in CASES]
 
 
-def memory_host() -> MemoryHost:
+def memory_host(kind: type[MemoryHost] = MemoryHost) -> MemoryHost:
     """eth0 as the kernel makes it, with addresses of both families, and eth1."""
-    host = MemoryHost()
+    host = kind()
     host.add_interface("eth0", PHYSICAL, ["10.77.0.1/24", "10.77.0.2/24", "fe80::1/64", "fd77::1/64"])
     host.add_interface("eth1", "02:00:00:00:01:01", ["10.78.0.1/24", "fe80::1/64"])
     return host

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+
 import pytest
 
-from tests.backends.hosts import PHYSICAL, V4, V6, memory_host, snapshot
+from tests.backends.hosts import PHYSICAL, V4, V6, JournalledHost, Killed, memory_host, snapshot, through
 from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.macvlan import LONGEST_NAME, MacvlanBackend, why_no_macvlan
+from vrrplib.backends.memory import MemoryHost
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
@@ -246,6 +250,140 @@ def test_on_a_member_of_a_vrf_the_link_is_a_member_too():
             in [operation.command for operation in host.performed]
         )
     assert snapshot(host) == before
+
+
+class NoSourceMode(MemoryHost):
+    def _perform(self, operation):
+        if isinstance(operation, AddMacvlan) and operation.mode == "source":
+            raise BackendError("Invalid argument", operation=operation, errno=errno.EINVAL)
+        super()._perform(operation)
+
+
+class NoSwitch(MemoryHost):
+    def _perform(self, operation):
+        if isinstance(operation, SetMacvlanMode) and self.link(operation.name):
+            raise BackendError("Operation not supported", operation=operation, errno=errno.EOPNOTSUPP)
+        super()._perform(operation)
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+def test_without_source_mode_the_link_is_down_while_backup(config):
+    host = memory_host(NoSourceMode)
+    name = f"vmac{config.family}-2-51"
+    backend = MacvlanBackend("eth0", config, host=host, mode="bridge")
+    backend.prepare()
+    assert (host.link(name).mode, host.link(name).is_up) == ("bridge", False)
+    prepared = snapshot(host)
+    backend.activate()
+    assert host.link(name).is_up
+    assert set(config.addresses) == set(host.addresses(name))
+    backend.deactivate()
+    assert snapshot(host) == prepared
+    assert not host.link(name).is_up
+    backend.activate()
+    backend.close()
+    assert snapshot(host) == snapshot(memory_host())
+
+
+def test_a_kernel_that_cannot_switch_is_found_out_when_it_is_tried():
+    host = memory_host(NoSwitch)
+    backend = MacvlanBackend("eth0", V4, host=host)
+    backend.prepare()
+    with pytest.raises(BackendError, match="not supported"):
+        backend.activate()
+    with pytest.raises(BackendError, match="not supported"):
+        backend.close()  # it cannot be made inert, but it is gone
+    backend.close()  # as a Node does that tries again
+    assert snapshot(host) == snapshot(memory_host())
+    backend.prepare()
+    assert not host.link("vmac4-2-51").is_up
+    backend.activate()
+    assert host.link("vmac4-2-51").is_up
+    backend.close()
+    assert snapshot(host) == snapshot(memory_host())
+
+
+def test_another_error_is_told_at_once():
+    class Full(MemoryHost):
+        def _perform(self, operation):
+            if isinstance(operation, AddMacvlan):
+                raise BackendError("No memory", operation=operation, errno=errno.ENOMEM)
+            super()._perform(operation)
+
+    host = memory_host(Full)
+    with pytest.raises(BackendError, match="No memory"):
+        MacvlanBackend("eth0", V4, host=host).prepare()
+    assert snapshot(host) == snapshot(memory_host())
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+def test_other_addresses_in_place(config):
+    """While Active only what differs is touched; while Backup nothing is."""
+    host = memory_host()
+    name = f"vmac{config.family}-2-51"
+    first, second = map(str, config.addresses)
+    third = "10.77.0.102/24" if config is V4 else "fd77::102/64"
+    other = dataclasses.replace(config, addresses=(first, third))
+    with MacvlanBackend("eth0", config, host=host) as backend:
+        backend.prepare()
+        backend.activate()
+        done = len(host.performed)
+        backend.reconfigure(other)
+        assert [type(item) for item in host.performed[done:]] == [AddAddress, RemoveAddress]
+        assert [str(item) for item in host.addresses(name)] == [first, third]
+        backend.deactivate()
+        done = len(host.performed)
+        backend.reconfigure(config)
+        assert len(host.performed) == done
+        backend.activate()
+        assert [str(item) for item in host.addresses(name)] == [first, second]
+    assert snapshot(host) == snapshot(memory_host())
+
+
+def test_another_priority_touches_nothing():
+    host = memory_host()
+    with MacvlanBackend("eth0", V4, host=host) as backend:
+        backend.prepare()
+        backend.activate()
+        done = len(host.performed)
+        backend.reconfigure(dataclasses.replace(V4, priority=7, advertisement_interval=3))
+        assert len(host.performed) == done
+        assert backend.config.priority == 7
+
+
+def test_a_virtual_address_that_the_parent_has_by_now_is_refused_and_the_old_ones_can_be_given_back():
+    host = memory_host()
+    backend = MacvlanBackend("eth0", V4, host=host)
+    backend.prepare()
+    backend.activate()
+    with pytest.raises(BackendError, match="an address of eth0 itself"):
+        backend.reconfigure(dataclasses.replace(V4, addresses=("10.77.0.100/24", "10.77.0.2/24")))
+    backend.close()
+    assert snapshot(host) == snapshot(memory_host())
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_failure_while_addresses_change(config, at, tmp_path):
+    """The backend can still go back, and so can the next process."""
+    third = "10.77.0.102/24" if config is V4 else "fd77::102/64"
+    other = dataclasses.replace(config, addresses=(str(config.addresses[0]), third))
+    for error in (BackendError, Killed):
+        host = JournalledHost(memory_host(), tmp_path / "journal")
+        backend = through(host, MacvlanBackend, config, 2)
+        host._failing = range(host.count + at, host.count + at + (1 if error is BackendError else 1000))
+        host._error = error
+        with pytest.raises(error):
+            backend.reconfigure(other)
+        if error is BackendError:
+            backend.deactivate()
+            assert not host.addresses(f"vmac{config.family}-2-51")
+            backend.close()
+        else:
+            host.die()
+            host.store.clean(host.base.perform)
+        assert snapshot(host.base) == snapshot(memory_host())
+        assert not list(tmp_path.rglob("*/*"))
 
 
 def test_an_address_of_the_parent_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from vrrplib.backends.operations import (
@@ -9,6 +10,7 @@ from vrrplib.backends.operations import (
     AddMacvlan,
     Operation,
     RemoveAddress,
+    SetLinkDown,
     SetLinkUp,
     SetMacvlanMode,
     SetSysctl,
@@ -23,6 +25,7 @@ LONGEST_NAME = 15  # IFNAMSIZ, less its terminating zero
 INERT_MODE = "source"
 """With an empty list of sources a macvlan receives nothing while it is up, and is one message away from Active."""
 LIVE_MODES = ("private", "bridge", "vepa")
+_NO_SUCH_MODE = (errno.EINVAL, errno.EOPNOTSUPP)
 _PASSTHRU = (
     "mode cannot be passthru, which gives the interface itself the virtual MAC, and cuts the host off from its LAN "
     "while the link is down: use one of {}, or the MAC-swap backend"
@@ -75,7 +78,8 @@ class MacvlanBackend(PlannedBackend):
     """One macvlan for the virtual router, with its virtual MAC; the parent keeps its own MAC and addresses.
 
     While Backup the link is up and inert: ``source`` mode with an empty list, no addresses, IPv6 off. Activation
-    adds the addresses and switches to ``mode`` (private, bridge or vepa). On the parent ``arp_ignore`` and
+    adds the addresses and switches to ``mode`` (private, bridge or vepa). Where the kernel has no source mode the
+    link is down while Backup, and activation takes milliseconds more. On the parent ``arp_ignore`` and
     ``arp_announce`` are raised while any IPv4 virtual router is there. ``name`` defaults to ``vmac4-INDEX-VRID``.
 
     With ``xmit_base`` advertisements have the interface's own MAC as their source (against RFC 9568 7.2: for
@@ -109,36 +113,72 @@ class MacvlanBackend(PlannedBackend):
         self.xmit_base = xmit_base
         self.virtual_mac = None if mac is None else _unicast(mac)
         self._parent_mac: MacAddress | None = None
+        self._has_source_mode = True  # until the kernel says otherwise
 
     @property
     def advertisement_mac(self) -> MacAddress:
         return self._parent_mac if self.xmit_base and self._parent_mac else self.mac
 
+    def prepare(self) -> None:
+        try:
+            super().prepare()
+        except BackendError as error:
+            if not self._lacks_source_mode(error):
+                raise
+            super().prepare()
+
+    def activate(self) -> None:
+        try:
+            super().activate()
+        except BackendError as error:
+            self._lacks_source_mode(error)  # the next prepare() will do without
+            raise
+
+    def _lacks_source_mode(self, error: BackendError) -> bool:
+        """Whether the kernel has just said so: it has come with Linux 3.18."""
+        refused = isinstance(error.operation, AddMacvlan | SetMacvlanMode) and error.errno in _NO_SUCH_MODE
+        if not (refused and self._has_source_mode):
+            return False
+        self._has_source_mode = False
+        return True
+
+    def replan(self, host: Host, parent: Link) -> Plan:
+        return self._plan(host, parent, self._name(parent))
+
     def plan(self, host: Host, parent: Link) -> Plan:
-        config = self.config
         if why := why_no_macvlan(parent):
             raise BackendError(f"{parent.name} {why}", operation="prepare")
-        self._parent_mac = parent.mac
-        name = self.name or f"vmac{config.family}-{parent.index}-{config.vrid}"
-        virtual = self.virtual_mac or config.virtual_mac
-        mac = str(virtual)
+        name = self._name(parent)
         if host.link(name) is not None:
             raise BackendError(
                 f"a link named {name} is there already, and not ours: remove it (`ip link delete dev {name}`) "
                 "or choose another name",
                 operation="prepare",
             )
+        return self._plan(host, parent, name)
+
+    def _name(self, parent: Link) -> str:
+        return self.name or f"vmac{self.config.family}-{parent.index}-{self.config.vrid}"
+
+    def _plan(self, host: Host, parent: Link, name: str) -> Plan:
+        config = self.config
         self._refuse_owned(host, parent)
+        self._parent_mac = parent.mac
+        virtual = self.virtual_mac or config.virtual_mac
         prepare: list[Operation] = []
         if config.family is Family.IPV4:
             # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
             prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1)
             prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2)
-        prepare.append(AddMacvlan(name, parent.name, mac, INERT_MODE, master=_vrf(host, parent)))
+        first_mode = INERT_MODE if self._has_source_mode else self.mode
+        prepare.append(AddMacvlan(name, parent.name, str(virtual), first_mode, master=_vrf(host, parent)))
         prepare += self._link_sysctls(host, parent, name)
-        prepare.append(SetLinkUp(name))
+        live: Operation = SetLinkUp(name)
+        inert: Operation = SetLinkDown(name)
+        if self._has_source_mode:
+            prepare.append(live)
+            live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
         addresses = self._addresses(host, parent, name)
-        live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
         if config.family is Family.IPV4:
             removals = [RemoveAddress(name, operation.address) for operation in reversed(addresses)]
             return Plan(virtual, tuple(prepare), (*addresses, live), (inert, *removals), name)

@@ -21,6 +21,7 @@ from vrrplib.backends.operations import (
     Operation,
     RemoveAddress,
     RemoveEgressDrop,
+    SetLinkDown,
     SetLinkUp,
     SetMac,
     SetMacvlanMode,
@@ -188,6 +189,10 @@ class MemoryHost:
                 if mode == "source" and self.link(name) is None:
                     return
                 self._change(name, operation, mode=mode)
+            case SetLinkDown(name=name):
+                if self.link(name) is None:
+                    return
+                self._change(name, operation, is_up=False)
             case SetLinkUp(name=name):
                 self._change(name, operation, is_up=True)
         self.performed.append(operation)

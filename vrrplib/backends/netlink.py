@@ -34,6 +34,7 @@ from vrrplib.backends.operations import (
     Filter,
     Operation,
     RemoveAddress,
+    SetLinkDown,
     SetLinkUp,
     SetMac,
     SetMacvlanMode,
@@ -186,7 +187,12 @@ class NetlinkHost:
             case DeleteLink(name=name, mac=mac) | SetMac(name=name, expected=str(mac)):
                 link = self.link(name)
                 return link is not None and link.mac == MacAddress(mac)
-            case RemoveAddress(name=name) | SetMacvlanMode(name=name, mode="source") | AddEgressDrop(device=name):
+            case (
+                RemoveAddress(name=name)
+                | SetLinkDown(name=name)
+                | SetMacvlanMode(name=name, mode="source")
+                | AddEgressDrop(device=name)
+            ):
                 return self.link(name) is not None  # an undo that was interrupted has removed it already
             case _:
                 return True
@@ -219,6 +225,8 @@ class NetlinkHost:
                 return _message(ifinfmsg, _DELLINK, _ACK, index=index(name))
             case SetLinkUp(name=name):
                 return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=_IFF_UP, change=_IFF_UP)
+            case SetLinkDown(name=name):
+                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=0, change=_IFF_UP)
             case SetMac(name=name, mac=mac):
                 return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_ADDRESS=mac)
             case AddAddress(name=name):

@@ -86,6 +86,17 @@ class SetLinkUp(Operation):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetLinkDown(Operation):
+    """Set a link administratively down, if it is there."""
+
+    name: str
+
+    @property
+    def command(self) -> str:
+        return _line("ip link set dev", self.name, "down")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SetMac(Operation):
     """Change an interface's MAC; with ``expected``, only if it is that one now."""
 
@@ -266,7 +277,8 @@ class AddInputDrop(Filter):
 _OPERATIONS: dict[str, type[Operation]] = {
     kind.__name__: kind
     for kind in (
-        *(AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetMac, AddAddress, RemoveAddress, SetSysctl),
+        *(AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetLinkDown),
+        *(SetMac, AddAddress, RemoveAddress, SetSysctl),
         *(AddTable, DeleteTable, AddEgressDrop, RemoveEgressDrop, AddInputDrop),
     )
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 from vrrplib.backends.base import NetBackend
+from vrrplib.backends.exchange import addresses_of, exchange, removals_of, without_addresses
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
@@ -181,10 +182,15 @@ class PlannedBackend(NetBackend):
         self._activate: Callable[[], None] = _nothing
         self._record: Callable[[], None] = _nothing
         self._deactivate: tuple[Operation, ...] = ()
+        self._plan_now: Plan | None = None
 
     @abc.abstractmethod
     def plan(self, host: Host, parent: Link) -> Plan:
         """What to do on ``host``, whose interface is ``parent``; BackendError if it cannot be done there."""
+
+    def replan(self, host: Host, parent: Link) -> Plan | None:
+        """The plan for another configuration of a backend that is prepared; None: close, and prepare again."""
+        return None
 
     def prepare(self) -> None:
         if self._prepared:
@@ -203,9 +209,7 @@ class PlannedBackend(NetBackend):
             for operation in plan.prepare:
                 self._do(host, operation)
             self._mark = self._journal.mark()
-            self._activate = host.batch(plan.activate)
-            self._deactivate = plan.deactivate
-            self._record = self._journal.ready(plan.deactivate[::-1])
+            self._follow(host, plan)
             self._prepared = True
         except BaseException:  # Ctrl-C too
             with contextlib.suppress(BackendError):  # the first error says why; the next close() tries again
@@ -229,6 +233,40 @@ class PlannedBackend(NetBackend):
         undo_all(self._host(), reversed(self._deactivate))
         self._journal.rewind(self._mark)
         self._touched = False
+
+    def reconfigure(self, config: RouterConfig) -> None:
+        """As in NetBackend; where only addresses differ nothing else is touched, and those that stay stay."""
+        if not self._prepared or not _is_alike(config, self.config):
+            super().reconfigure(config)
+            return
+        old, self.config = self.config, config
+        if old.addresses == config.addresses:
+            return
+        host = self._host()
+        parent = host.link(self.interface)
+        old_plan, new_plan = self._plan_now, self.replan(host, parent) if parent else None
+        if old_plan is None or new_plan is None or not _differ_in_addresses_only(old_plan, new_plan):
+            super().reconfigure(config)
+        else:
+            self._replace_addresses(host, old_plan, new_plan)
+
+    def _replace_addresses(self, host: Host, old: Plan, new: Plan) -> None:
+        assert self._journal is not None
+        if self._touched:
+            come, go = addresses_of(new.activate), addresses_of(old.activate)
+            # until all is done, both are to be undone
+            self._deactivate = tuple(dict.fromkeys((*new.deactivate, *removals_of(go))))
+            self._journal.record(self._deactivate[::-1])
+            host.perform(exchange(go, come))
+        self._follow(host, new)
+
+    def _follow(self, host: Host, plan: Plan) -> None:
+        """Get everything ready to do what the plan says from now on."""
+        assert self._journal is not None
+        self._plan_now = plan
+        self._activate = host.batch(plan.activate)
+        self._deactivate = plan.deactivate
+        self._record = self._journal.ready(plan.deactivate[::-1])
 
     def close(self) -> None:
         if self._journal is None:
@@ -275,6 +313,20 @@ class PlannedBackend(NetBackend):
         if self.host is None:
             self.host = kernel_host(self.netns)
         return self.host
+
+
+def _is_alike(one: RouterConfig, other: RouterConfig) -> bool:
+    """Whether they differ in nothing that a plan looks at but the addresses."""
+    return all(
+        getattr(one, name) == getattr(other, name) for name in ("vrid", "family", "virtual_mac", "accept_mode")
+    )
+
+
+def _differ_in_addresses_only(old: Plan, new: Plan) -> bool:
+    return (old.own_link, old.mac) == (new.own_link, new.mac) and all(
+        without_addresses(before) == without_addresses(after)
+        for before, after in ((old.activate, new.activate), (old.deactivate, new.deactivate))
+    )
 
 
 def kernel_host(netns: Namespace = None) -> Host:
