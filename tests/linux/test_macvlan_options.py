@@ -34,7 +34,7 @@ for vrid, family, addresses, options in cases:
 def tell(notice):
     if hasattr(notice.report, "new"):
         print(notice.vrid, notice.report.new, flush=True)
-    else:
+    elif hasattr(notice.report, "doing"):  # HostFailed
         print(0, repr(notice), flush=True)
 run([node], notify=tell)
 """
