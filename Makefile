@@ -9,7 +9,7 @@ SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 TARGET ?= packets frames captures authentication router
 RUNS ?= 100000
 
-.PHONY: demo test test-others check bench fuzz mutation explore clean
+.PHONY: demo test test-others check bench fuzz mutation explore matrix clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
@@ -50,6 +50,12 @@ bench: .venv/installed-bench
 # Every state of two Routers and a million of three, under each rule set: docs/exploration.md. Minutes, and 2 GiB.
 explore: .venv/installed-test
 	.venv/bin/python -m tests.election.explore
+
+# Every cell of the interoperation matrix that tests/data/matrix.jsonl does not have, and the page: an hour for all.
+# MATRIX="--only frr/sigkill" for some; remove the lines to measure anew.
+matrix: .venv/installed-test
+	.venv/bin/python -m tests.matrix $(MATRIX)
+	.venv/bin/python -m tests.matrix --docs
 
 # libFuzzer over ourselves: make fuzz TARGET=packets RUNS=1000000. The corpora stay in .fuzz/, and grow.
 fuzz: .venv/installed-fuzz

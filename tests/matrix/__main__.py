@@ -55,14 +55,17 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 def missing(cell: Cell) -> str | None:
     """Why a cell cannot be measured here, or None."""
-    if reason := _lacking(TECHNIQUES[cell.technique]):
-        return reason
+    return lacking(TECHNIQUES[cell.technique]) or missing_daemon(cell)
+
+
+def missing_daemon(cell: Cell) -> str | None:
     daemon = {"frr": Frr, "keepalived": Keepalived, "keepalived-vmac": Keepalived}.get(cell.peer)
     return daemon.missing() if daemon else None
 
 
 @functools.cache
-def _lacking(options: tuple[str, ...]) -> str | None:
+def lacking(options: tuple[str, ...]) -> str | None:
+    """Which of these options `vrrplib run` does not have, or None."""
     shown = _help()
     lacking = [option for option in options if option.startswith("--") and option not in shown]
     return f"`vrrplib run` has no {', '.join(lacking)}" if lacking else None

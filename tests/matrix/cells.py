@@ -1,4 +1,4 @@
-"""Which cells there are: the whole matrix with ours as the one that fails, sixty with ours as the Backup, CI's 24."""
+"""Which cells there are: the matrix with ours as the one that fails, sixty with ours as the Backup, and CI's 24."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ class Rule:
 
 RULES = (
     Rule(
-        "One that ends by SIGTERM resigns with priority 0, and the other waits for its Skew_Time (RFC 9568 6.4.2).",
+        "One that ends by SIGTERM resigns with priority 0, and the other waits for its Skew_Time (RFC 9568 "
+        "6.4.2).",
         {"fault": ("sigterm",)},
         {"active": "other", "takeover": "skew", "to": "skew", "through": "skew", "neighbour": "other",
          "moves": (1, 1)},
@@ -50,8 +51,8 @@ RULES = (
          "moves": (1, 1)},
     ),
     Rule(
-        "The kernel of a process that was killed goes on answering. Announcements by ARP request make it answer with "
-        "the virtual MAC too, and the switch's entry goes back and forth until the next advert.",
+        "The kernel of a process that was killed goes on answering. Announcements by ARP request make it "
+        "answer with the virtual MAC too, and the switch's entry goes back and forth until the next advert.",
         {"fault": ("sigkill",)},
         {"to": "none", "through": "none", "moves": (1, 14)},
     ),
@@ -62,43 +63,46 @@ RULES = (
         {"active": "both", "to": "none", "through": "none", "neighbour": "either", "moves": (2, 60)},
     ),
     Rule(
-        "The kernel of a stopped process goes on answering; when the process goes on it has the higher priority, and "
-        "is Active again.",
+        "The kernel of a stopped process goes on answering; when the process goes on it has the higher "
+        "priority, and is Active again.",
         {"fault": ("stop-cont",)},
         {"active": "failing", "while_stopped": "other", "to": "none", "through": "none", "neighbour": "failing",
          "moves": (2, 14)},
     ),
     Rule(
-        "Announcing and keepalived without use_vmac do not use the virtual MAC: the switch sees it at one port at most.",
+        "Announcing and keepalived without use_vmac do not use the virtual MAC: the switch sees it at one "
+        "port at most.",
         {"fails_as": ("announce", "keepalived")},
         {"moves": (0, 0)},
     ),
     Rule(
-        "Announcing and keepalived without use_vmac do not use the virtual MAC: the switch sees it at one port at most.",
+        "Announcing and keepalived without use_vmac do not use the virtual MAC: the switch sees it at one "
+        "port at most.",
         {"takes_over_as": ("announce", "keepalived")},
         {"moves": (0, 0)},
     ),
     Rule(
-        "The interface's own MAC lives on after SIGTERM: what goes through it is still taken, until the other announces.",
+        "The interface's own MAC lives on after SIGTERM: what goes through it is still taken, until the other "
+        "announces.",
         {"fails_as": ("announce", "keepalived"), "fault": ("sigterm",)},
         {"through": "none"},
     ),
     Rule(
-        "keepalived's macvlan is up while Backup: once the switch has forgotten the virtual MAC and sends it to every "
-        "port, it takes what goes through.",
+        "keepalived's macvlan is up while Backup: once the switch has forgotten the virtual MAC and sends it "
+        "to every port, it takes what goes through.",
         {"takes_over_as": ("keepalived-vmac",), "fails_as": ALL_VIRTUAL, "fault": ("port-down", "link-down")},
         {"through": "none"},
     ),
     Rule(
-        "FRR's macvlan hears while Backup (protodown stops only what it would send), and has the addresses: once the "
-        "switch has forgotten the virtual MAC it answers over IPv4.",
+        "FRR's macvlan hears while Backup (protodown stops only what it would send), and has the addresses: "
+        "once the switch has forgotten the virtual MAC it answers over IPv4.",
         {"takes_over_as": ("frr",), "fails_as": ALL_VIRTUAL, "fault": ("port-down", "link-down"),
          "kind": ("v2", "v3-ipv4")},
         {"to": "none", "through": "none"},
     ),
     Rule(
-        "keepalived 2.2 and FRR ask ARP from the virtual address with their interface's own MAC, which the observer "
-        "then has (they leave arp_announce alone).",
+        "keepalived 2.2 and FRR ask ARP from the virtual address with their interface's own MAC, which the "
+        "observer then has (they leave arp_announce alone).",
         {"peer": ("keepalived-vmac", "frr"), "kind": ("v2", "v3-ipv4")},
         {"asks": ("peer",)},
     ),

@@ -13,33 +13,36 @@ Record = Mapping[str, Any]
 
 HEAD = """# The interoperation matrix
 
-Two routers and an observer on a switch of their own, in network namespaces. One router is `vrrplib run`; it is Active
-with priority 200, and fails; the other, with priority 100, should take over. Adverts go each 100 ms; in version 2 each
-second, which is the least that it knows (RFC 3768 5.3.7). The observer pings every 2 ms, both the virtual address and,
-with it as the next hop, an address that both routers have on their loopback. Measured with keepalived 2.2.7 and FRR
-8.4.4 by `make matrix`; the lines are in [`tests/data/matrix.jsonl`](../tests/data/matrix.jsonl), and
-`python -m tests.matrix --docs` makes this page of them.
+Two routers and an observer on a switch of their own, in network namespaces. One router is `vrrplib run`; it is
+Active with priority 200, and fails; the other, with priority 100, should take over. Adverts go each 100 ms; in
+version 2 each second, which is the least that it knows (RFC 3768 5.3.7). The observer pings every 2 ms, both the
+virtual address and, with it as the next hop, an address that both routers have on their loopback. Measured with
+keepalived 2.2.7 and FRR 8.4.4 by `make matrix`; the lines are in
+[`tests/data/matrix.jsonl`](../tests/data/matrix.jsonl), and `python -m tests.matrix --docs` makes this page of
+them.
 
 ## Key
 
-Each cell is *who is Active at the end · pings lost to / through the virtual address · the observer's neighbour entry ·
-moves of the virtual MAC in the switch's table*, counted from the fault on. `peer 31/30 V 1`: the other one is Active,
-31 and 30 pings (of 2 ms each) went unanswered, the observer had the virtual MAC all the time, and the switch saw the
-virtual MAC behind another port once.
+Each cell is *who is Active at the end · pings lost to / through the virtual address · the observer's neighbour
+entry · moves of the virtual MAC in the switch's table*, counted from the fault on. `peer 31/30 V 1`: the other
+one is Active, 31 and 30 pings (of 2 ms each) went unanswered, the observer had the virtual MAC all the time, and
+the switch saw the virtual MAC behind another port once.
 
-* `both`: two routers advertise; `peer*`: only the peer is heard, but the other believes that it is Active too. `peer>us`: the other while our process was stopped, ours after it went on.
-* `V` the virtual MAC, `o` our interface's own, `p` the peer's own; in the order in which the observer had them. Where
-  the IPv6 gateway's entry (the link-local address) differs from the address's, both are there: `V+Vp`.
-* **Bold**: differs from what is expected in most of five runs; see *Surprises*. The numbers are medians of the runs.
+* `both`: two routers advertise; `peer*`: only the peer is heard, but the other believes that it is Active too.
+  `peer>us`: the other while our process was stopped, ours after it went on.
+* `V` the virtual MAC, `o` our interface's own, `p` the peer's own; in the order in which the observer had them.
+  Where the IPv6 gateway's entry (the link-local address) differs from the address's, both are there: `V+Vp`.
+* **Bold**: differs from what is expected in most of five runs; see *Surprises*. The numbers are medians of the
+  runs.
 * `sigterm`, `sigkill`: what the process of the Active router gets. `port-down`: its switch port. `link-down`: its
-  interface, `ip link set down`. `one-way`: nothing of what it sends reaches the other router. `stop-cont`: SIGSTOP, and
-  SIGCONT half a second (version 2: 1.3 s) after the takeover.
-* Peers: `ours` has the same technique; `keepalived` without and with `use_vmac`; `frr` with a macvlan in mode bridge,
-  which is what FRR asks for, and `arp_ignore=1` on its interface: with the kernel's defaults its host answers ARP for the
-  virtual address with its own MAC at all times, also as Backup.
+  interface, `ip link set down`. `one-way`: nothing of what it sends reaches the other router. `stop-cont`:
+  SIGSTOP, and SIGCONT half a second (version 2: 1.3 s) after the takeover.
+* Peers: `ours` has the same technique; `keepalived` without and with `use_vmac`; `frr` with a macvlan in mode
+  bridge, which is what FRR asks for, and `arp_ignore=1` on its interface: with the kernel's defaults its host
+  answers ARP for the virtual address with its own MAC at all times, also as Backup.
 
-Neither router forwards, so a neighbour entry that leads to the wrong one shows as loss. In mode `announce`, and for
-keepalived without `use_vmac`, there is no virtual MAC: the observer's entry has to change, and nothing moves.
+Neither router forwards, so a neighbour entry that leads to the wrong one shows as loss. In mode `announce`, and
+for keepalived without `use_vmac`, there is no virtual MAC: the observer's entry has to change, and nothing moves.
 """
 
 

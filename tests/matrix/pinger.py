@@ -2,8 +2,8 @@
 
     python pinger.py 10.77.0.100 10.99.0.1
 
-ping(8) would do, but it spins at such an interval, and takes the processor from what it measures. Prints "ready" once
-both answer; the last line is an object in JSON, whose times are CLOCK_MONOTONIC's seconds.
+ping(8) would do, but it spins at such an interval, and takes the processor from what it measures. Prints "ready"
+once both answer; the last line is an object in JSON, whose times are CLOCK_MONOTONIC's seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One cell, measured once: two routers, an observer that pings through them, a fault, and who is Active afterwards."""
+"""One cell, measured once: two routers, an observer that pings through them, a fault, and who is Active then."""
 
 from __future__ import annotations
 
