@@ -42,7 +42,7 @@ class Member:
         default_factory=dict
     )
     """What was sent, by the identity of its action: it comes again while nothing has changed."""
-    announcements: dict[tuple[IPAddress, MacAddress], bytes] = dataclasses.field(default_factory=dict)
+    announcements: tuple[MacAddress, dict[IPAddress, bytes]] | None = None
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
     reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
@@ -65,9 +65,7 @@ class Member:
             for advertisement in self.router.advertisements:
                 self.encode(advertisement)
         mac = self.backend.mac
-        self.announcements = {
-            (address.ip, mac): announcement_frame(address.ip, mac) for address in self.router.config.addresses
-        }
+        self.announcements = mac, {ip: announcement_frame(ip, mac) for ip in self.router.config.ips}
 
     def encode(self, effect: SendAdvertisement) -> bytes | Datagram:
         """A frame for the group; for a peer a datagram, which the kernel routes."""
@@ -89,7 +87,8 @@ class Member:
     def announcement(self, address: IPAddress) -> bytes:
         """The gratuitous ARP or unsolicited NA for an address."""
         mac = self.backend.mac
-        frame = self.announcements.get((address, mac))
+        ahead = self.announcements
+        frame = ahead[1].get(address) if ahead is not None and ahead[0] is mac else None
         return announcement_frame(address, mac) if frame is None else frame
 
     def notice(self, report: Report, interface: str, now: float) -> Notice | None:

@@ -225,6 +225,8 @@ class Node:
 
     def _effect(self, member: Member, effect: Effect) -> None:
         match effect:
+            case Announce():  # the first, for there may be many
+                self._announce(member, effect.address)
             case SendAdvertisement():
                 self._advertise(member, effect)
             case Activate():
@@ -232,8 +234,6 @@ class Node:
                 member.retry_after = FIRST_RETRY
             case Deactivate():
                 member.backend.deactivate()
-            case Announce():
-                self._announce(member, effect.address)
             case Reconfigure():
                 member.backend.reconfigure(effect.config)
             case _:

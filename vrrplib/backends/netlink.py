@@ -1,7 +1,7 @@
 """The kernel: :class:`NetlinkHost` does the operations of a plan by netlink and below /proc/sys.
 
-The only file that knows pyroute2, which makes and reads the messages; they go over one socket of ours, many in one
-system call, because a takeover must not wait for one answer after the other.
+The messages go over one socket of ours, many in one system call, because a takeover must not wait for one answer
+after the other.
 """
 
 from __future__ import annotations
@@ -10,53 +10,40 @@ import errno
 import functools
 import os
 import pathlib
-import socket
 import weakref
 from collections.abc import Callable, Sequence
-from ipaddress import IPv6Interface
-from typing import Any
-
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
 from vrrplib.backends.netlink_errors import failure as _failure
 from vrrplib.backends.netlink_filters import Filters
-from vrrplib.backends.netlink_links import link_of
+from vrrplib.backends.netlink_messages import (
+    ALL_ADDRESSES,
+    address_in,
+    encode,
+    is_done_already,
+    link_in,
+    link_request,
+)
 from vrrplib.backends.netlink_neighbours import ALL_NEIGHBOURS, is_static, made_again
 from vrrplib.backends.netlink_socket import NetlinkSocket
 from vrrplib.backends.netlink_sysctls import read_sysctl, write_sysctl
 from vrrplib.backends.operations import (
-    AddAddress,
     AddEgressDrop,
-    AddMacvlan,
     DeleteLink,
     Filter,
     Operation,
     RemoveAddress,
     SetLinkDown,
-    SetLinkUp,
     SetMac,
     SetMacvlanMode,
     SetSysctl,
 )
 from vrrplib.backends.plan import Claim, Link
-from vrrplib.errors import BackendError, ConfigError
+from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace, hold, run_in
-from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress, to_interface
+from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress
 
-_REQUEST, _ACK, _DUMP, _CREATE, _EXCL, _REPLACE = 0x1, 0x4, 0x300, 0x400, 0x200, 0x100
-_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
-_IFF_UP = 1
-_NODAD, _NOPREFIXROUTE = 0x02, 0x200
-_FOREVER = 0xFFFFFFFF
-_MESSAGES_PER_CALL = 64  # their acknowledgements must fit into the socket's buffer
-
-# What is already as the operation would have it: every one of them may be done again.
-_DONE_ALREADY: dict[type[Operation], tuple[int, ...]] = {
-    RemoveAddress: (errno.EADDRNOTAVAIL, errno.ENODEV),
-    DeleteLink: (errno.ENODEV,),
-}
+_MESSAGES_PER_CALL = 512  # they must fit into the socket's buffer
 
 
 class NetlinkHost:
@@ -77,30 +64,23 @@ class NetlinkHost:
         self.close()
 
     def link(self, name: str | int) -> Link | None:
-        wanted = {"index": name} if isinstance(name, int) else {"IFLA_IFNAME": name}
-        message = _message(ifinfmsg, _GETLINK, 0, **wanted)
         try:
-            replies = self._open().request(message)
+            replies = self._open().request(link_request(name))
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
                 return None
             raise _failure(f"looking for {name}", error) from error
-        return next((link_of(_decode(ifinfmsg, reply)) for reply in replies), None)
+        return next(map(link_in, replies), None)
 
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
         link = self.link(name)
         if link is None:
             return ()
         try:
-            replies = self._open().request(_message(ifaddrmsg, _GETADDR, _DUMP))
+            replies = self._open().request(ALL_ADDRESSES)
         except OSError as error:
             raise _failure(f"listing the addresses of {name}", error) from error
-        found = [_decode(ifaddrmsg, reply) for reply in replies]
-        return tuple(
-            to_interface(f"{item.get_attr('IFA_LOCAL') or item.get_attr('IFA_ADDRESS')}/{item['prefixlen']}")
-            for item in found
-            if item["index"] == link.index
-        )
+        return tuple(address for index, address in map(address_in, replies) if index == link.index)
 
     def sysctl(self, path: str) -> str | None:
         return run_in(self._place(), functools.partial(read_sysctl, path))
@@ -120,7 +100,7 @@ class NetlinkHost:
 
         def flush() -> None:
             if messages:
-                steps.append(functools.partial(self._send, tuple(messages)))
+                steps.append(self._call(tuple(messages)))
                 messages.clear()
             if filters:
                 steps.append(self._nftables().ready(filters, functools.partial(self._index, indexes)))
@@ -135,10 +115,9 @@ class NetlinkHost:
             elif isinstance(operation, SetSysctl):
                 flush()
                 steps.append(functools.partial(self._write, operation))
-            elif isinstance(operation, SetMac) and self._is_due(operation):
+            elif isinstance(operation, SetMac | DeleteLink):
                 flush()
-                message = self._encode(operation, indexes)
-                steps.append(functools.partial(self._set_mac, operation, message, indexes[operation.name]))
+                steps.append(functools.partial(self._if_due, operation))
             elif self._is_due(operation):
                 messages.append((operation, self._encode(operation, indexes)))
         flush()
@@ -206,58 +185,44 @@ class NetlinkHost:
         return indexes[name]
 
     def _encode(self, operation: Operation, indexes: dict[str, int]) -> bytes:
-        index = functools.partial(self._index, indexes, operation)
-        match operation:
-            case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode, master=master):
-                return _message(
-                    ifinfmsg,
-                    _NEWLINK,
-                    _ACK | _CREATE | _EXCL,
-                    IFLA_IFNAME=name,
-                    IFLA_LINK=index(parent),
-                    IFLA_ADDRESS=mac,
-                    IFLA_LINKINFO=_macvlan_info(mode),
-                    **({"IFLA_MASTER": index(master)} if master else {}),
-                )
-            case SetMacvlanMode(name=name, mode=mode):
-                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_LINKINFO=_macvlan_info(mode))
-            case DeleteLink(name=name):
-                return _message(ifinfmsg, _DELLINK, _ACK, index=index(name))
-            case SetLinkUp(name=name):
-                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=_IFF_UP, change=_IFF_UP)
-            case SetLinkDown(name=name):
-                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=0, change=_IFF_UP)
-            case SetMac(name=name, mac=mac):
-                return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_ADDRESS=mac)
-            case AddAddress(name=name):
-                return _address_message(_NEWADDR, _ACK | _CREATE | _REPLACE, index(name), operation)
-            case RemoveAddress(name=name):
-                return _address_message(_DELADDR, _ACK, index(name), operation)
-        raise ConfigError(f"operation must be one that netlink knows, not {operation!r}")
+        return encode(operation, functools.partial(self._index, indexes, operation))
 
-    def _send(self, messages: tuple[tuple[Operation, bytes], ...]) -> None:
+    def _call(self, messages: tuple[tuple[Operation, bytes], ...]) -> Callable[[], None]:
+        """As few system calls as there can be for all of ``messages``, which are made now."""
+        parts = [messages[at : at + _MESSAGES_PER_CALL] for at in range(0, len(messages), _MESSAGES_PER_CALL)]
         netlink = self._open()
-        for start in range(0, len(messages), _MESSAGES_PER_CALL):
-            part = messages[start : start + _MESSAGES_PER_CALL]
+        calls = [(part, netlink.ready([message for _, message in part])) for part in parts]
+
+        def send() -> None:
+            netlink = self._open()
+            for part, batch in calls:
+                try:
+                    failures = netlink.send(batch)
+                except OSError as error:
+                    raise _failure(part[0][0].command, error, part[0][0]) from error
+                for place in sorted(failures):
+                    operation, answer = part[place][0], failures[place]
+                    if not is_done_already(operation, answer):
+                        raise _failure(operation.command, answer, operation)
+
+        return send
+
+    def _if_due(self, operation: SetMac | DeleteLink) -> None:
+        """Look only now, not when the batch was made, whether the link is the one that was meant."""
+        if not self._is_due(operation):
+            return
+        indexes: dict[str, int] = {}
+        messages: list[tuple[Operation, bytes]] = [(operation, self._encode(operation, indexes))]
+        if isinstance(operation, SetMac):
+            # With the MAC the kernel throws away all neighbours of an interface, also those that the operator made.
+            # These follow in the same call (511 of them do), which not even SIGKILL ends half way.
             try:
-                answers = netlink.send([message for _, message in part])
+                neighbours = self._open().request(ALL_NEIGHBOURS)
             except OSError as error:
-                raise _failure(part[0][0].command, error, part[0][0]) from error
-            for (operation, _), answer in zip(part, answers, strict=True):
-                if answer is not None and answer.errno not in _DONE_ALREADY.get(type(operation), ()):
-                    raise _failure(operation.command, answer, operation)
-
-    def _set_mac(self, operation: SetMac, message: bytes, index: int) -> None:
-        """With the MAC the kernel throws away all neighbours of an interface, also those that the operator made.
-
-        These follow in the same call (the first 63 do), which not even SIGKILL ends half way: no journal is needed.
-        """
-        try:
-            neighbours = self._open().request(ALL_NEIGHBOURS)
-        except OSError as error:
-            raise _failure(operation.command, error, operation) from error
-        kept = [made_again(found) for found in neighbours if is_static(found, index)]
-        self._send(((operation, message), *((operation, again) for again in kept)))
+                raise _failure(operation.command, error, operation) from error
+            index = indexes[operation.name]
+            messages += [(operation, made_again(found)) for found in neighbours if is_static(found, index)]
+        self._call(tuple(messages))()
 
     # -- /proc/sys --
 
@@ -335,55 +300,6 @@ def cleanup(
         return host.clean(interface, dry_run=dry_run)
     finally:
         host.close()
-
-
-# -- messages --
-
-
-def _message(kind: type, number: int, request: int, /, **values: Any) -> bytes:
-    """A request as bytes: ``values`` in capitals are attributes, the others fields of the head."""
-    message = kind()
-    message["attrs"] = [(name, value) for name, value in values.items() if name.isupper()]
-    for name, value in values.items():
-        if not name.isupper():
-            message[name] = value
-    message["header"]["type"] = number
-    message["header"]["flags"] = request | _REQUEST
-    message.encode()
-    return bytes(message.data)
-
-
-def _macvlan_info(mode: str) -> dict[str, Any]:
-    data = {"attrs": [("IFLA_MACVLAN_MODE", mode)]}
-    return {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}
-
-
-def _address_message(number: int, flags: int, index: int, operation: AddAddress | RemoveAddress) -> bytes:
-    interface = operation.interface
-    is_ipv6 = isinstance(interface, IPv6Interface)
-    values: dict[str, Any] = {"IFA_LOCAL": str(interface.ip), "IFA_ADDRESS": str(interface.ip)}
-    if isinstance(operation, AddAddress):
-        # another router may have the address still, or again: detection would find it and give up
-        bits = (_NODAD if is_ipv6 else 0) | (0 if operation.prefix_route else _NOPREFIXROUTE)
-        if bits:
-            values["IFA_FLAGS"] = bits
-        if not operation.source:
-            values["IFA_CACHEINFO"] = {"ifa_preferred": 0, "ifa_valid": _FOREVER}
-    return _message(
-        ifaddrmsg,
-        number,
-        flags,
-        family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
-        prefixlen=interface.network.prefixlen,
-        index=index,
-        **values,
-    )
-
-
-def _decode(kind: type, data: bytes) -> Any:
-    message = kind(data)
-    message.decode()
-    return message
 
 
 def _call_all(steps: tuple[Callable[[], None], ...]) -> None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
-_MULTI = 0x2
+_MULTI, _ACK = 0x2, 0x4
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
 _SO_NETNS_COOKIE = 71
 _BUFFER = 1 << 16
+_ANSWER = 1 << 12  # an acknowledgement with the kernel's words
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages for one call, and their first and last sequence number."""
+
+    data: bytes
+    first: int
+    last: int
 
 
 class NetlinkSocket:
-    """A netlink socket, and the two ways of asking: for an answer, and for acknowledgements of many changes."""
+    """A netlink socket, and the two ways of asking: for an answer, and for many changes at once."""
 
     def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
@@ -24,6 +36,7 @@ class NetlinkSocket:
         self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         self._sequence = 0
+        self._unread = False
         try:
             cookie = self._socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
             self.cookie = struct.unpack("=Q", cookie)[0]
@@ -33,7 +46,7 @@ class NetlinkSocket:
     def request(self, message: bytes) -> list[bytes]:
         """The messages that answer one; raises OSError."""
         self._sequence += 1
-        self._socket.send(_with_sequence(message, self._sequence))
+        self._socket.send(_numbered(message, self._sequence))
         answers: list[bytes] = []
         while True:
             for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
@@ -47,18 +60,50 @@ class NetlinkSocket:
                 if not flags & _MULTI:
                     return answers
 
-    def send(self, messages: list[bytes]) -> list[OSError | None]:
-        """Have the kernel do all of ``messages``, in one call; for each of them None or what went wrong."""
+    def ready(self, messages: Sequence[bytes]) -> Batch:
+        """Make one call of many ``messages``; the kernel answers the last of them, and each that fails."""
         first = self._sequence + 1
         self._sequence += len(messages)
-        self._socket.send(b"".join(_with_sequence(message, first + at) for at, message in enumerate(messages)))
-        answers: dict[int, OSError | None] = {}
-        while len(answers) < len(messages):
-            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
-                if kind == _ERROR and sequence >= first:
-                    failed = struct.unpack_from("=i", body, 16)[0] != 0
-                    answers[sequence] = _os_error(body, flags) if failed else None
-        return [answers[first + at] for at in range(len(messages))]
+        quiet = [_numbered(message, first + at, answer=False) for at, message in enumerate(messages[:-1])]
+        return Batch(b"".join((*quiet, _numbered(messages[-1], self._sequence))), first, self._sequence)
+
+    def send(self, batch: Batch) -> dict[int, OSError]:
+        """Have the kernel do all of ``batch``, in one call; what went wrong, by the message's place in it."""
+        self._drain()
+        self._unread = True
+        self._socket.send(batch.data)
+        failures: dict[int, OSError] = {}
+        waiting = 0
+        while True:
+            try:
+                data = self._socket.recv(_ANSWER, waiting)
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:  # so many have failed that some answers were lost
+                    waiting = socket.MSG_DONTWAIT
+                    continue
+                if error.errno != errno.EAGAIN:
+                    raise
+                failures.setdefault(batch.last - batch.first, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)))
+                return failures
+            for kind, flags, sequence, body in _split(data):
+                if kind != _ERROR or not batch.first <= sequence <= batch.last:
+                    continue
+                if struct.unpack_from("=i", body, 16)[0]:
+                    failures[sequence - batch.first] = _os_error(body, flags)
+                if sequence == batch.last:
+                    self._unread = False
+                    return failures
+
+    def _drain(self) -> None:
+        """Forget the answers to a call that was interrupted, by Ctrl-C for instance."""
+        while self._unread:
+            try:
+                self._socket.recv(_BUFFER, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self._unread = False
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
 
     def transact(self, begin: bytes, messages: list[bytes], end: bytes | None) -> list[OSError | None]:
         """Have the kernel do all of ``messages`` or none, between ``begin`` and ``end``; what went wrong with each.
@@ -68,7 +113,7 @@ class NetlinkSocket:
         first = self._sequence + 1
         batch = [begin, *messages, *([end] if end else [])]
         self._sequence += len(batch)
-        self._socket.send(b"".join(_with_sequence(message, first + at) for at, message in enumerate(batch)))
+        self._socket.send(b"".join(_numbered(message, first + at) for at, message in enumerate(batch)))
         answers: dict[int, OSError | None] = {}
         wanted = range(first + 1, first + 1 + len(messages))
         while any(sequence not in answers for sequence in wanted):
@@ -85,8 +130,11 @@ class NetlinkSocket:
         self._socket.close()
 
 
-def _with_sequence(message: bytes, sequence: int) -> bytes:
-    return message[:8] + struct.pack("=I", sequence) + message[12:]
+def _numbered(message: bytes, sequence: int, *, answer: bool = True) -> bytes:
+    flags = struct.unpack_from("=H", message, 6)[0]
+    if not answer:
+        flags &= ~_ACK
+    return message[:6] + struct.pack("=HI", flags, sequence) + message[12:]
 
 
 def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:

@@ -182,6 +182,7 @@ class PlannedBackend(NetBackend):
         self._activate: Callable[[], None] = _nothing
         self._record: Callable[[], None] = _nothing
         self._deactivate: tuple[Operation, ...] = ()
+        self._deactivate_at_once: Callable[[], None] = _nothing
         self._plan_now: Plan | None = None
 
     @abc.abstractmethod
@@ -230,7 +231,10 @@ class PlannedBackend(NetBackend):
         if not self._touched or self._journal is None:
             return
         self.active = False
-        undo_all(self._host(), reversed(self._deactivate))
+        try:
+            self._deactivate_at_once()
+        except BackendError:  # whatever failed, all the rest must be tried
+            undo_all(self._host(), reversed(self._deactivate))
         self._journal.rewind(self._mark)
         self._touched = False
 
@@ -266,7 +270,10 @@ class PlannedBackend(NetBackend):
         self._plan_now = plan
         self._activate = host.batch(plan.activate)
         self._deactivate = plan.deactivate
-        self._record = self._journal.ready(plan.deactivate[::-1])
+        self._deactivate_at_once = host.batch(plan.deactivate)
+        # What is done to a link of ours its removal undoes: then a promotion waits for no file.
+        undo = [operation for operation in plan.deactivate[::-1] if self._needs_undo(operation)]
+        self._record = self._journal.ready(undo) if undo else _nothing
 
     def close(self) -> None:
         if self._journal is None:

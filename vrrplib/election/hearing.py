@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 
 class Hearing:
-    """Reads datagrams for one Router. ``replay`` is what its authentication has accepted so far."""
+    """Reads datagrams for one Router.
+
+    ``replay`` is what its authentication has accepted so far, ``ips`` the configuration's, which makes them anew.
+    """
 
     def __init__(self, config: RouterConfig, unix_time: float) -> None:
         self.config = config
         self.replay: Replay | None = None
         self._unix_time = unix_time
-        self._ips = config.ips
+        self.ips = config.ips
         self._rules = _rules_of(config)
         self._version_3_from: tuple[IPAddress, float] | None = None
         # Adverts repeat: what was read and screened last is remembered.
@@ -37,7 +40,7 @@ class Hearing:
         """Judge by another configuration from now on."""
         if config.authentication != self.config.authentication:
             self.replay = None
-        self.config, self._ips, self._rules = config, config.ips, _rules_of(config)
+        self.config, self.ips, self._rules = config, config.ips, _rules_of(config)
         self._read = self._screened = None
 
     def unix_time(self, now: float) -> float:
@@ -99,7 +102,7 @@ class Hearing:
             at = 0 if rules.authentication_before_vrid else len(found)
             found.insert(at, (Problem.AUTH_TYPE, rules.wrong_auth_type))
         addresses = len(found)
-        if not _same(packet.addresses, self._ips):
+        if not _same(packet.addresses, self.ips):
             discarded = rules.address_mismatch is Verdict.DISCARD
             spared = discarded and rules.spares_owner and packet.priority == OWNER_PRIORITY
             found.append((Problem.ADDRESS, Verdict.WARN if spared else rules.address_mismatch))

@@ -229,7 +229,7 @@ class Router:
         self.active_source, self.active_priority = self.config.primary_address, self.priority
         self.statistics.new_master_reason = reason
         self._set_timer(now, self.config.adver_timer)
-        self._announcements.promoted(self.config.announcements, self.config.ips, now)
+        self._announcements.promoted(self.config.announcements, self._hearing.ips, now)
         changed = self._enter(State.ACTIVE, reason, now)
         return (Activate(), *self._advertise(now), *self._announce(now), changed)
 
@@ -322,7 +322,7 @@ class Router:
         answers = rules.answers_losing_advertisement or self.config.announcements.after_losing
         if not answers or not self._sender.may_answer(now):
             return ()
-        self._announcements.challenged(self.config.announcements, self.config.ips, now)
+        self._announcements.challenged(self.config.announcements, self._hearing.ips, now)
         answer = self._advertise(now) if rules.answers_losing_advertisement else ()
         return (*answer, *self._announce(now))  # 6.4.3; the Adver_Timer is not reset
 
@@ -345,7 +345,7 @@ class Router:
         return sent
 
     def _announce(self, now: float) -> Actions:
-        due = self._announcements.take(self.config.announcements, self.config.ips, now)
+        due = self._announcements.take(self.config.announcements, self._hearing.ips, now)
         return tuple([Announce(address) for address in due])
 
     # -- changes while running --

@@ -58,7 +58,7 @@ CONSTANT = {
     "_sender.config",
     "_hearing.config",
     "_hearing._rules",
-    "_hearing._ips",
+    "_hearing.ips",
     "_hearing._unix_time",
 }
 ONLY_IN_BACKUP = {"_timer_set_at": 0.0, "_promotion_reason": Reason.NO_RESPONSE}
