@@ -261,6 +261,7 @@ class PlannedBackend(NetBackend):
             # until all is done, both are to be undone
             self._deactivate = tuple(dict.fromkeys((*new.deactivate, *removals_of(go))))
             self._journal.record(self._deactivate[::-1])
+            self._deactivate_at_once = host.batch(self._deactivate)
             host.perform(exchange(go, come))
         self._follow(host, new)
 
