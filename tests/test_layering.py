@@ -37,11 +37,8 @@ ROWS = (
     ("wire.capture", "backends.operations", "transports.memory"),
     ("backends.exchange",),
     ("backends.plan", "backends.netlink_socket", "backends.netlink_errors"),
-    ("backends.journal", "backends.netlink_links", "backends.memory", "member"),
-    (
-        *("backends.netlink_filters", "backends.netlink_messages", "backends.netlink_neighbours"),
-        *("backends.netlink_sysctls",),
-    ),
+    ("backends.journal", "backends.netlink_links", "backends.netlink_mac", "backends.memory", "member"),
+    ("backends.netlink_filters", "backends.netlink_messages", "backends.netlink_sysctls"),
     ("agenda",),
     ("backends.macvlan", "backends.macswap", "backends.announce", "backends.dryrun", "node", "lab.scenes"),
     (

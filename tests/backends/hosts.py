@@ -36,12 +36,13 @@ def memory_host(kind: type[MemoryHost] = MemoryHost) -> MemoryHost:
 
 def snapshot(host: MemoryHost) -> dict[str, object]:
     """Everything that a backend may change, and what it may leave behind; a value of 0 is no value."""
-    links = {name: (link.mac, link.kind) for name, link in host._links.items() if link is not None}
+    links = {name: (link.mac, link.kind, link.identifier) for name, link in host._links.items() if link is not None}
     return {
         "links": links,
         # of the operator's own links the order counts: the first address is the primary one
         "addresses": {
-            name: (set if kind == "macvlan" else tuple)(host.addresses(name)) for name, (_, kind) in links.items()
+            name: (set if kind == "macvlan" else tuple)(host.addresses(name))
+            for name, (_, kind, _) in links.items()
         },
         "sysctls": {path: value for path, value in host._sysctls.items() if value != "0"},
         "tables": {table: dict(chains) for table, chains in host._tables.items()},
@@ -78,6 +79,12 @@ class TroubledHost:
 
     def addresses(self, name: str):
         return self.base.addresses(name)
+
+    def subnets(self, name: str):
+        return self.base.subnets(name)
+
+    def stacked(self, name: str):
+        return self.base.stacked(name)
 
     def sysctl(self, path: str) -> str | None:
         return self.base.sysctl(path)

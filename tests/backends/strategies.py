@@ -20,6 +20,7 @@ from vrrplib.backends.operations import (
     SetMac,
     SetMacvlanMode,
     SetSysctl,
+    SetToken,
 )
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/"), min_size=1, max_size=15)
@@ -28,6 +29,7 @@ addresses = st.one_of(
     st.builds("{}/{}".format, st.ip_addresses(v=4), st.integers(0, 32)),
     st.builds("{}/{}".format, st.ip_addresses(v=6), st.integers(0, 128)),
 )
+tokens = st.ip_addresses(v=6).map(str)
 modes = st.sampled_from(["source", "private", "bridge", "vepa"])
 paths = names.map("net/ipv4/conf/{}/arp_ignore".format)
 values = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -44,7 +46,8 @@ operations: st.SearchStrategy[Operation] = st.one_of(
     st.builds(SetMacvlanMode, names, modes),
     st.builds(SetLinkUp, names),
     st.builds(SetLinkDown, names),
-    st.builds(SetMac, names, macs, st.none() | macs),
+    st.builds(SetMac, names, macs, st.none() | macs, st.booleans()),
+    st.builds(SetToken, names, tokens, st.none() | tokens),
     st.builds(AddAddress, names, addresses, st.booleans(), st.booleans()),
     st.builds(RemoveAddress, names, addresses),
     st.builds(AddTable, families, tables),

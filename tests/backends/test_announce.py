@@ -20,7 +20,9 @@ def test_the_addresses_come_and_go_on_the_interface(config):
     addresses = [str(address) for address in config.addresses]
     made = plan(config)
     assert str(made.mac) == PHYSICAL
-    assert made.activate == tuple(AddAddress("eth0", address) for address in addresses)
+    assert made.activate == tuple(
+        AddAddress("eth0", address, prefix_route=config is V4, source=config is V4) for address in addresses
+    )
     assert made.deactivate == tuple(RemoveAddress("eth0", address) for address in reversed(addresses))
 
 

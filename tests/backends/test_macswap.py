@@ -34,7 +34,8 @@ def test_the_mac_changes_first_and_changes_back_last(config):
     made = plan(config)
     assert made.mac == config.virtual_mac
     assert made.own_link is None
-    assert made.activate == (SetMac("eth0", virtual), *(AddAddress("eth0", address) for address in addresses))
+    added = [AddAddress("eth0", address, prefix_route=config is V4, source=config is V4) for address in addresses]
+    assert made.activate == (SetMac("eth0", virtual), *added)
     assert made.deactivate == (
         *(RemoveAddress("eth0", address) for address in reversed(addresses)),
         SetMac("eth0", PHYSICAL, expected=virtual),

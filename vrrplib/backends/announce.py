@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from ipaddress import IPv6Interface
 
 from vrrplib.backends.operations import AddAddress, Operation, RemoveAddress
 from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
+from vrrplib.wire.addresses import IPInterface, IPNetwork
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,16 +22,34 @@ class AddressesOnParent:
 
 
 def on_parent(host: Host, parent: Link, config: RouterConfig) -> AddressesOnParent:
-    """The operations for ``config``'s addresses, without those that are there already: an owner keeps its own."""
+    """The operations for ``config``'s addresses, without those that are there already: an owner keeps its own.
+
+    What the host sends of itself goes on coming from its own addresses, and its routes stay as they are: the kernel
+    would choose the youngest of IPv6 addresses, and take an operator's route to a prefix along with ours.
+    """
     there = {address.ip for address in host.addresses(parent.name)}
     mine = [address for address in config.addresses if address.ip not in there]
     # An address of the operator's may become secondary to one of ours: it must not go when ours does.
     prepare = raise_sysctl(host, f"net/ipv4/conf/{parent.name}/promote_secondaries", 1)
+    subnets = host.subnets(parent.name)
     return AddressesOnParent(
         prepare=prepare,
-        add=tuple(AddAddress(parent.name, str(address)) for address in mine),
+        add=tuple(_added(parent.name, address, subnets) for address in mine),
         remove=tuple(RemoveAddress(parent.name, str(address)) for address in reversed(mine)),
     )
+
+
+def _added(name: str, address: IPInterface, subnets: Sequence[IPNetwork]) -> AddAddress:
+    network = address.network
+    is_ipv6 = isinstance(address, IPv6Interface)
+    # In IPv4 an address is secondary in the subnet of another and brings no route, unless it becomes the first.
+    is_secondary = not is_ipv6 and network in subnets
+    routed = any(known.version == network.version and _covers(known, network) for known in subnets)
+    return AddAddress(name, str(address), prefix_route=is_secondary or not routed, source=not is_ipv6)
+
+
+def _covers(known: IPNetwork, network: IPNetwork) -> bool:
+    return known.prefixlen <= network.prefixlen and network.network_address in known
 
 
 class AnnounceBackend(PlannedBackend):

@@ -26,10 +26,11 @@ from vrrplib.backends.operations import (
     SetMac,
     SetMacvlanMode,
     SetSysctl,
+    SetToken,
 )
 from vrrplib.backends.plan import Claim, Host, Journal, Link
 from vrrplib.errors import BackendError
-from vrrplib.wire.addresses import Family, InterfaceLike, IPInterface, MacAddress, to_interface
+from vrrplib.wire.addresses import Family, InterfaceLike, IPInterface, IPNetwork, MacAddress, to_interface
 
 
 class MemoryJournal:
@@ -79,6 +80,7 @@ class MemoryHost:
         self._addresses: dict[str, dict[IPInterface, None]] = {}
         self._sysctls: dict[str, str] = {}
         self._tables: dict[tuple[str, str], dict[str, Filter]] = {}  # the chains of each, as what made them
+        self._no_source: set[tuple[str, IPInterface]] = set()
 
     def add_interface(self, name: str, mac: str, addresses: Iterable[InterfaceLike] = (), **facts: Any) -> None:
         """An interface that was there before; ``facts`` are further fields of its Link."""
@@ -98,6 +100,17 @@ class MemoryHost:
 
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
         return tuple(self._known_addresses(name))
+
+    def subnets(self, name: str) -> tuple[IPNetwork, ...]:
+        mine = [item.network for item in self._known_addresses(name) if (name, item) not in self._no_source]
+        return (*mine, *(() if self._base is None else self._base.subnets(name)))
+
+    def stacked(self, name: str) -> tuple[Link, ...]:
+        links = {link.name: link for link in (() if self._base is None else self._base.stacked(name))}
+        below = self.link(name)
+        mine = (self.link(child) for child in self._created)
+        links |= {link.name: link for link in mine if link and below and link.parent == below.index}
+        return tuple(links.values())
 
     def sysctl(self, path: str) -> str | None:
         if path in self._sysctls:
@@ -169,10 +182,18 @@ class MemoryHost:
                 if expected is not None and link.mac != MacAddress(expected):
                     return
                 self._links[name] = dataclasses.replace(link, mac=MacAddress(mac))
+            case SetToken(name=name, token=token, expected=expected):
+                link = self._existing(name, operation)
+                if expected is not None and link.identifier != expected:
+                    return
+                self._links[name] = dataclasses.replace(link, identifier=token)
             case AddAddress(name=name):
                 self._existing(name, operation)
+                if not operation.source:
+                    self._no_source.add((name, operation.interface))
                 self._known_addresses(name)[operation.interface] = None
             case RemoveAddress(name=name):
+                self._no_source.discard((name, operation.interface))
                 self._known_addresses(name).pop(operation.interface, None)
             case SetSysctl(path=path, value=value, expected=expected):
                 held = self.sysctl(path)

@@ -12,19 +12,18 @@ import os
 import pathlib
 import weakref
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from vrrplib.backends import netlink_mac
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
 from vrrplib.backends.netlink_errors import failure as _failure
 from vrrplib.backends.netlink_filters import Filters
 from vrrplib.backends.netlink_messages import (
-    ALL_ADDRESSES,
-    address_in,
     encode,
     is_done_already,
     link_in,
     link_request,
 )
-from vrrplib.backends.netlink_neighbours import ALL_NEIGHBOURS, is_static, made_again
 from vrrplib.backends.netlink_socket import NetlinkSocket
 from vrrplib.backends.netlink_sysctls import read_sysctl, write_sysctl
 from vrrplib.backends.operations import (
@@ -37,12 +36,14 @@ from vrrplib.backends.operations import (
     SetMac,
     SetMacvlanMode,
     SetSysctl,
+    SetToken,
 )
 from vrrplib.backends.plan import Claim, Link
 from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace, hold, run_in
-from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress
+from vrrplib.wire.addresses import Family, IPAddress, IPInterface, IPNetwork, MacAddress
 
+T = TypeVar("T")
 _MESSAGES_PER_CALL = 512  # they must fit into the socket's buffer
 
 
@@ -73,14 +74,24 @@ class NetlinkHost:
         return next(map(link_in, replies), None)
 
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
+        return tuple(address for address, _ in self._read(netlink_mac.addresses, name))
+
+    def subnets(self, name: str) -> tuple[IPNetwork, ...]:
+        found = self._read(netlink_mac.addresses, name)
+        own = [address.network for address, deprecated in found if not deprecated]
+        return (*own, *self._read(netlink_mac.on_link_routes, name))
+
+    def stacked(self, name: str) -> tuple[Link, ...]:
+        found = self._read(netlink_mac.stacked, name)
+        return tuple(Link(its_name, 0, mac, kind) for its_name, kind, mac in found)
+
+    def _read(self, reader: Callable[[NetlinkSocket, int], list[T]], name: str) -> list[T]:
+        """What ``reader`` reads of an interface; nothing for one that is not there."""
         link = self.link(name)
-        if link is None:
-            return ()
         try:
-            replies = self._open().request(ALL_ADDRESSES)
+            return reader(self._open(), link.index) if link else []
         except OSError as error:
-            raise _failure(f"listing the addresses of {name}", error) from error
-        return tuple(address for index, address in map(address_in, replies) if index == link.index)
+            raise _failure(f"listing what belongs to {name}", error) from error
 
     def sysctl(self, path: str) -> str | None:
         return run_in(self._place(), functools.partial(read_sysctl, path))
@@ -115,7 +126,7 @@ class NetlinkHost:
             elif isinstance(operation, SetSysctl):
                 flush()
                 steps.append(functools.partial(self._write, operation))
-            elif isinstance(operation, SetMac | DeleteLink):
+            elif isinstance(operation, SetMac | SetToken | DeleteLink):
                 flush()
                 steps.append(functools.partial(self._if_due, operation))
             elif self._is_due(operation):
@@ -166,6 +177,9 @@ class NetlinkHost:
             case DeleteLink(name=name, mac=mac) | SetMac(name=name, expected=str(mac)):
                 link = self.link(name)
                 return link is not None and link.mac == MacAddress(mac)
+            case SetToken(name=name, expected=str(token)):
+                link = self.link(name)
+                return link is not None and link.identifier == token
             case (
                 RemoveAddress(name=name)
                 | SetLinkDown(name=name)
@@ -207,22 +221,22 @@ class NetlinkHost:
 
         return send
 
-    def _if_due(self, operation: SetMac | DeleteLink) -> None:
+    def _if_due(self, operation: SetMac | SetToken | DeleteLink) -> None:
         """Look only now, not when the batch was made, whether the link is the one that was meant."""
         if not self._is_due(operation):
             return
         indexes: dict[str, int] = {}
-        messages: list[tuple[Operation, bytes]] = [(operation, self._encode(operation, indexes))]
-        if isinstance(operation, SetMac):
-            # With the MAC the kernel throws away all neighbours of an interface, also those that the operator made.
-            # These follow in the same call (511 of them do), which not even SIGKILL ends half way.
-            try:
-                neighbours = self._open().request(ALL_NEIGHBOURS)
-            except OSError as error:
-                raise _failure(operation.command, error, operation) from error
-            index = indexes[operation.name]
-            messages += [(operation, made_again(found)) for found in neighbours if is_static(found, index)]
-        self._call(tuple(messages))()
+        if isinstance(operation, DeleteLink):
+            self._call(((operation, self._encode(operation, indexes)),))()
+            return
+        index = self._index(indexes, operation, operation.name)
+        try:
+            if isinstance(operation, SetMac):
+                netlink_mac.change_mac(self._open(), operation.name, index, operation.mac, ioctl=operation.ioctl)
+            else:
+                netlink_mac.set_token(self._open(), index, operation.token, operation.expected)
+        except OSError as error:
+            raise _failure(operation.command, error, operation) from error
 
     # -- /proc/sys --
 

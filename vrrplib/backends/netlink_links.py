@@ -12,8 +12,8 @@ from vrrplib.wire.addresses import MacAddress
 _IFF_UP = 1
 
 
-def link_of(found: Any) -> Link:
-    """The link in an RTM_NEWLINK message that was decoded."""
+def link_of(found: Any, identifier: str = "::") -> Link:
+    """The link in an RTM_NEWLINK message that was decoded, all but its IPv6 ``identifier``."""
     info = found.get_attr("IFLA_LINKINFO")
     kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
     data = info.get_attr("IFLA_INFO_DATA") if kind == "macvlan" else None
@@ -28,6 +28,8 @@ def link_of(found: Any) -> Link:
         parent=0 if elsewhere else found.get_attr("IFLA_LINK") or 0,
         master=found.get_attr("IFLA_MASTER") or 0,
         port_of=(info.get_attr("IFLA_INFO_SLAVE_KIND") if info else None) or "",
+        identifier=identifier,
+        permanent_mac=str(found.get_attr("IFLA_PERM_ADDRESS") or ""),
         mode=(data.get_attr("IFLA_MACVLAN_MODE") if data else None) or "",
     )
 

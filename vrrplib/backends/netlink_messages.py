@@ -15,6 +15,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vrrplib.backends.netlink_links import link_of
+from vrrplib.backends.netlink_mac import token_of
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
@@ -23,12 +24,10 @@ from vrrplib.backends.operations import (
     RemoveAddress,
     SetLinkDown,
     SetLinkUp,
-    SetMac,
     SetMacvlanMode,
 )
 from vrrplib.backends.plan import Link
 from vrrplib.errors import ConfigError
-from vrrplib.wire.addresses import IPInterface, to_interface
 
 _REQUEST, _ACK, _DUMP, _CREATE, _EXCL, _REPLACE = 0x1, 0x4, 0x300, 0x400, 0x200, 0x100
 _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
@@ -59,8 +58,6 @@ def encode(operation: Operation, index: Callable[[str], int]) -> bytes:
             return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=_IFF_UP, change=_IFF_UP)
         case SetLinkDown(name=name):
             return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), flags=0, change=_IFF_UP)
-        case SetMac(name=name, mac=mac):
-            return _message(ifinfmsg, _NEWLINK, _ACK, index=index(name), IFLA_ADDRESS=mac)
         case AddAddress(name=name):
             return _address_message(_NEWADDR, _ACK | _CREATE | _REPLACE, index(name), operation)
         case RemoveAddress(name=name):
@@ -86,14 +83,7 @@ def link_request(link: str | int) -> bytes:
 
 def link_in(answer: bytes) -> Link:
     """The link that an answer tells of."""
-    return link_of(_decode(ifinfmsg, answer))
-
-
-def address_in(answer: bytes) -> tuple[int, IPInterface]:
-    """The link's index, and the address."""
-    found = _decode(ifaddrmsg, answer)
-    address = found.get_attr("IFA_LOCAL") or found.get_attr("IFA_ADDRESS")
-    return found["index"], to_interface(f"{address}/{found['prefixlen']}")
+    return link_of(_decode(ifinfmsg, answer), token_of(answer))
 
 
 def _message(kind: type, number: int, request: int, /, **values: Any) -> bytes:
@@ -140,7 +130,3 @@ def _decode(kind: type, data: bytes) -> Any:
     message = kind(data)
     message.decode()
     return message
-
-
-ALL_ADDRESSES = _message(ifaddrmsg, _GETADDR, _DUMP)
-"""Asks for all addresses of all links."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -13,7 +14,7 @@ HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _MULTI, _ACK = 0x2, 0x4
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
-_SO_NETNS_COOKIE = 71
+_SO_NETNS_COOKIE, _SO_SNDBUFFORCE = 71, 32
 _BUFFER = 1 << 16
 _ANSWER = 1 << 12  # an acknowledgement with the kernel's words
 
@@ -125,6 +126,26 @@ class NetlinkSocket:
                     raise _os_error(body, flags)  # of the whole, which begin and end stand for
                 answers[sequence] = _os_error(body, flags) if failed else None
         return [answers[sequence] for sequence in wanted]
+
+    def send_all(self, messages: list[bytes]) -> list[OSError | None]:
+        """Have the kernel do ``messages`` in one call, however many; for each None or what went wrong.
+
+        OSError (EMSGSIZE), with nothing done, for more than it takes at once.
+        """
+        batch = self.ready(messages)
+        self._make_room(len(batch.data))
+        failures = self.send(batch)
+        return [failures.get(at) for at in range(len(messages))]
+
+    def _make_room(self, size: int) -> None:
+        if size > self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - 64:
+            with contextlib.suppress(PermissionError):  # for a user namespace net.core.wmem_max is the limit
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)  # the kernel doubles it
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
+
+    def fileno(self) -> int:
+        """The descriptor, for an ioctl in its namespace."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         self._socket.close()

@@ -98,15 +98,32 @@ class SetLinkDown(Operation):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SetMac(Operation):
-    """Change an interface's MAC; with ``expected``, only if it is that one now."""
+    """Change an interface's MAC; with ``expected``, only if it is that one now. ``ioctl``: by SIOCSIFHWADDR."""
 
     name: str
     mac: str
     expected: str | None = None
+    ioctl: bool = False
 
     @property
     def command(self) -> str:
         return _line("ip link set dev", self.name, "address", self.mac)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetToken(Operation):
+    """What addresses that come by Router Advertisement end in, in place of the MAC; ``::`` is the MAC again.
+
+    With ``expected``, only if it is that one now.
+    """
+
+    name: str
+    token: str
+    expected: str | None = None
+
+    @property
+    def command(self) -> str:
+        return _line("ip token set", self.token, "dev", self.name)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -278,7 +295,7 @@ _OPERATIONS: dict[str, type[Operation]] = {
     kind.__name__: kind
     for kind in (
         *(AddMacvlan, DeleteLink, SetMacvlanMode, SetLinkUp, SetLinkDown),
-        *(SetMac, AddAddress, RemoveAddress, SetSysctl),
+        *(SetMac, SetToken, AddAddress, RemoveAddress, SetSysctl),
         *(AddTable, DeleteTable, AddEgressDrop, RemoveEgressDrop, AddInputDrop),
     )
 }

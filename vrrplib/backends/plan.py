@@ -27,11 +27,12 @@ from vrrplib.backends.operations import (
     RemoveAddress,
     SetMac,
     SetSysctl,
+    SetToken,
 )
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace
-from vrrplib.wire.addresses import IPInterface, MacAddress
+from vrrplib.wire.addresses import IPInterface, IPNetwork, MacAddress
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Link:
 
     ``kind`` is rtnetlink's, and ``wlan`` for a wireless one that the kernel tells no kind of. ``parent`` is what
     it lies on, ``master`` what it is a port or member of, and ``port_of`` that one's kind. ``mode`` is a macvlan's.
+    ``identifier`` is what its addresses by Router Advertisement end in (ip(8)'s token), ``::`` for what the MAC
+    says; ``permanent_mac`` is the hardware's, where it has one.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Link:
     master: int = 0
     port_of: str = ""
     mode: str = ""
+    identifier: str = "::"
+    permanent_mac: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,6 +102,15 @@ class Host(Protocol):
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
         """Its addresses."""
 
+    def subnets(self, name: str) -> tuple[IPNetwork, ...]:
+        """What is routed to it without a gateway: its addresses' networks, and routes that the operator made.
+
+        Deprecated addresses do not count: IPv6 ones of virtual routers are.
+        """
+
+    def stacked(self, name: str) -> tuple[Link, ...]:
+        """What stands on it in its namespace: VLANs, macvlans."""
+
     def sysctl(self, path: str) -> str | None:
         """What a file below /proc/sys holds, stripped; None if it is not there."""
 
@@ -123,6 +137,9 @@ def undo_of(operation: Operation, host: Host) -> Operation | None:
         case SetMac(name=name, mac=mac):
             link = host.link(name)
             return SetMac(name, str(link.mac), expected=mac) if link else None
+        case SetToken(name=name, token=token):
+            link = host.link(name)
+            return SetToken(name, link.identifier, expected=token) if link else None
         case AddAddress(name=name, address=address):
             return None if operation.interface in host.addresses(name) else RemoveAddress(name, address)
         case SetSysctl(path=path, value=value, shared=shared):

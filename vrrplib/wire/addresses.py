@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import ipaddress
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from vrrplib.errors import ConfigError, require_int
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
 AddressLike: TypeAlias = str | IPv4Address | IPv6Address
 InterfaceLike: TypeAlias = str | IPv4Address | IPv6Address | IPv4Interface | IPv6Interface
 
