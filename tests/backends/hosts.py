@@ -21,7 +21,24 @@ PHYSICAL = "02:00:00:00:00:01"
 BOOT = "6f5f2b9c-this-boot"
 V4 = RouterConfig(vrid=51, addresses=("10.77.0.100/24", "10.77.0.101/24"), primary_address="10.77.0.1")
 V6 = RouterConfig(vrid=51, addresses=("fe80::51/64", "fd77::100/64"), primary_address="fe80::1")
-BACKENDS = (MacvlanBackend, MacSwapBackend, AnnounceBackend)
+
+
+class Standing(MacvlanBackend):
+    kind = "standing"
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, standing=True, **options)
+
+
+class DownWhileBackup(MacvlanBackend):
+    kind = "down"
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self._has_source_mode = False
+
+
+BACKENDS = (MacvlanBackend, Standing, DownWhileBackup, MacSwapBackend, AnnounceBackend)
 CASES = [(kind, config) for kind in BACKENDS for config in (V4, V6)]
 NAMES = [f"{kind.kind}-{config.family.name.lower()}" for kind, config in CASES]
 

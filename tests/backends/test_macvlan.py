@@ -13,8 +13,11 @@ from vrrplib.backends.macvlan import LONGEST_NAME, MacvlanBackend, why_no_macvla
 from vrrplib.backends.memory import MemoryHost
 from vrrplib.backends.operations import (
     AddAddress,
+    AddEgressDrop,
     AddMacvlan,
+    AddTable,
     RemoveAddress,
+    RemoveEgressDrop,
     SetLinkUp,
     SetMacvlanMode,
     SetSysctl,
@@ -384,6 +387,70 @@ def test_a_failure_while_addresses_change(config, at, tmp_path):
             host.store.clean(host.base.perform)
         assert snapshot(host.base) == snapshot(memory_host())
         assert not list(tmp_path.rglob("*/*"))
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+def test_standing_addresses_are_there_behind_a_filter_and_promotion_is_two_messages(config):
+    made = plan(config, standing=True)
+    name, table = f"vmac{config.family}-2-51", f"vrrplib{config.family}-2-51"
+    assert made.activate == (RemoveEgressDrop(table), SetMacvlanMode(name, "private"))
+    assert made.deactivate == (AddEgressDrop(table, name), SetMacvlanMode(name, "source"))
+    kinds = [type(item) for item in made.prepare]
+    assert kinds[0] is AddTable  # it goes last, after the link
+    assert kinds.index(AddMacvlan) < kinds.index(AddEgressDrop) < kinds.index(AddAddress) < kinds.index(SetLinkUp)
+    assert kinds.count(AddAddress) == 2
+    assert sysctls(made.prepare, name)["ipv6/disable_ipv6"] == ("1" if config is V4 else "0")
+
+
+def test_an_address_that_needs_a_route_does_not_stand():
+    """The Backup would send into the inert link what it has for the whole prefix."""
+    config = RouterConfig(vrid=51, addresses=("10.77.0.100/24", "192.0.2.1/24"), primary_address="10.77.0.1")
+    made = plan(config, standing=True)
+    assert [item.address for item in made.prepare if isinstance(item, AddAddress)] == ["10.77.0.100/24"]
+    assert made.activate == (
+        RemoveEgressDrop("vrrplib4-2-51"),
+        AddAddress("vmac4-2-51", "192.0.2.1/24"),
+        SetMacvlanMode("vmac4-2-51", "private"),
+    )
+    assert made.deactivate[2:] == (RemoveAddress("vmac4-2-51", "192.0.2.1/24"),)
+
+
+def test_standing_without_what_it_takes():
+    class NoEgress(MemoryHost):
+        def probe(self, filters):
+            raise BackendError(f"no egress hook for {len(filters)}")
+
+    host = memory_host(NoEgress)
+    with pytest.raises(BackendError, match="no egress hook for 2"):
+        MacvlanBackend("eth0", V4, host=host, standing=True).prepare()
+    assert host.performed == []
+    with MacvlanBackend("eth0", V4, host=host) as backend:
+        backend.prepare()  # which needs none
+    host = memory_host(NoSourceMode)  # and in a link that is down nothing need stand
+    with MacvlanBackend("eth0", V6, host=host, standing=True) as backend:
+        backend.prepare()
+        assert host.addresses("vmac6-2-51") == ()
+        backend.activate()
+        assert set(host.addresses("vmac6-2-51")) == set(V6.addresses)
+    assert snapshot(host) == snapshot(memory_host())
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+def test_standing_addresses_are_exchanged_in_place(is_active):
+    host = memory_host()
+    other = dataclasses.replace(V4, addresses=("10.77.0.100/24", "10.77.0.102/24", "192.0.2.1/24"))
+    with MacvlanBackend("eth0", V4, host=host, standing=True) as backend:
+        backend.prepare()
+        if is_active:
+            backend.activate()
+        made = host.link("vmac4-2-51").index
+        backend.reconfigure(other)
+        standing = list(map(str, host.addresses("vmac4-2-51")))
+        assert standing == ["10.77.0.100/24", "10.77.0.102/24", "192.0.2.1/24"][: 3 if is_active else 2]
+        assert host.link("vmac4-2-51").index == made
+        backend.deactivate()
+        assert [str(item) for item in host.addresses("vmac4-2-51")] == ["10.77.0.100/24", "10.77.0.102/24"]
+    assert snapshot(host) == snapshot(memory_host())
 
 
 def test_an_address_of_the_parent_is_refused():

@@ -18,7 +18,9 @@ from tests.linux.lab import Host, Lab
 from tests.linux.process import Process, wait_until
 from tests.linux.running import ENVIRONMENT
 from tests.linux.test_given_back import assert_same, make_odd, settled
-from vrrplib.backends.netlink import cleanup
+from vrrplib.backends.macvlan import MacvlanBackend
+from vrrplib.backends.netlink import NetlinkHost, cleanup
+from vrrplib.election.config import RouterConfig
 
 PROGRAM = """
 import json, sys
@@ -80,6 +82,8 @@ CASES = [
     Case("xmit_base", 3, 4, {"xmit_base": True}),
     Case("xmit_base, IPv6", 4, 6, {"xmit_base": True}),
     Case("own MAC and name", 5, 4, {"mac": "02:00:5e:10:00:05", "name": "vip5"}),
+    Case("standing", 7, 4, {"standing": True}),
+    Case("standing, IPv6", 8, 6, {"standing": True, "mode": "bridge", "xmit_base": True}),
     Case("own MAC and name, IPv6", 6, 6, {"mac": "02:00:5e:20:00:06", "name": "vip6"}),
 ]
 
@@ -188,6 +192,39 @@ def test_each_option_through_a_failover_and_a_crash(lab: Lab) -> None:
     cleanup(netns=b.namespace, state_dir=low.state_dir)
     assert_same(before["b"], b, "killed while Active, cleaned")
     assert not [*high.state_dir.rglob("*"), *low.state_dir.rglob("*")]
+
+
+def test_standing_ipv6_behind_a_switch_that_snoops_and_asks() -> None:
+    """Silent while Backup, whoever asks; and found at once when Active, for it says then what it listens to."""
+    with Lab(snooping=True, querier=True) as lab:
+        host, observer = lab.host("a", "10.77.0.1/24", "fd77::1/64"), lab.host("b", "10.77.0.7/24", "fd77::7/64")
+        case = Case("standing", 51, 6, {"standing": True})
+        config = RouterConfig(vrid=51, addresses=case.addresses, primary_address=host.link_local())
+        kernel = NetlinkHost(host.namespace, state_dir=lab.directory / "state")
+        before = host.dump()
+        backend = MacvlanBackend("eth0", config, host=kernel, **case.options)
+        with lab.capture() as capture:
+            backend.prepare()
+            time.sleep(3.0)  # the switch asks each second, and restricts multicast then
+            silent(capture, case, "a", 0.0)
+            assert not observer.ping(case.address, timeout=0.3)
+            assert lab.fdb(case.mac) is None
+            for _ in range(2):
+                backend.activate()
+                wait_until(lambda: observer.ping(case.address, timeout=0.2), 5, "answer")
+                assert observer.neighbour(case.address) == case.mac
+                backend.deactivate()
+                since = time.monotonic()
+                observer.run("ip", "neigh", "flush", "dev", "eth0")
+                assert not observer.ping(case.address, timeout=0.3)
+                time.sleep(0.7)
+                silent(capture, case, "a", since)
+            since = time.monotonic()
+            backend.close()
+            time.sleep(0.5)
+            silent(capture, case, "a", since)
+        kernel.close()
+        assert_same(before, host, "closed")
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
+from collections.abc import Iterable
 
+from vrrplib.backends.exchange import removals_of
 from vrrplib.backends.operations import (
     AddAddress,
+    AddEgressDrop,
     AddMacvlan,
+    AddTable,
+    Filter,
     Operation,
     RemoveAddress,
+    RemoveEgressDrop,
     SetLinkDown,
     SetLinkUp,
     SetMacvlanMode,
@@ -84,7 +91,11 @@ class MacvlanBackend(PlannedBackend):
 
     With ``xmit_base`` advertisements have the interface's own MAC as their source (against RFC 9568 7.2: for
     hypervisors and port security that let no other through); ARP and ND still name the virtual one. ``mac`` is
-    another virtual MAC than the RFC's, for all routers alike. docs/backends.md tells when to choose what.
+    another virtual MAC than the RFC's, for all routers alike. With ``standing`` the addresses are there while
+    Backup too, behind a filter that lets nothing out: promotion is then the same whatever their number, and the
+    Backup's own processes reach themselves when they ask for a virtual address.
+
+    docs/backends.md tells when to choose what.
     """
 
     kind = "macvlan"
@@ -98,6 +109,7 @@ class MacvlanBackend(PlannedBackend):
         mode: str = "private",
         xmit_base: bool = False,
         mac: MacAddress | str | None = None,
+        standing: bool = False,
         netns: Namespace = None,
         host: Host | None = None,
     ) -> None:
@@ -112,6 +124,7 @@ class MacvlanBackend(PlannedBackend):
         self.mode = mode
         self.xmit_base = xmit_base
         self.virtual_mac = None if mac is None else _unicast(mac)
+        self.standing = standing
         self._parent_mac: MacAddress | None = None
         self._has_source_mode = True  # until the kernel says otherwise
 
@@ -155,7 +168,11 @@ class MacvlanBackend(PlannedBackend):
                 "or choose another name",
                 operation="prepare",
             )
-        return self._plan(host, parent, name)
+        plan = self._plan(host, parent, name)
+        filters = [operation for operation in plan.prepare if isinstance(operation, Filter)]
+        if filters:
+            host.probe(filters)
+        return plan
 
     def _name(self, parent: Link) -> str:
         return self.name or f"vmac{self.config.family}-{parent.index}-{self.config.vrid}"
@@ -173,25 +190,41 @@ class MacvlanBackend(PlannedBackend):
         first_mode = INERT_MODE if self._has_source_mode else self.mode
         prepare.append(AddMacvlan(name, parent.name, str(virtual), first_mode, master=_vrf(host, parent)))
         prepare += self._link_sysctls(host, parent, name)
-        live: Operation = SetLinkUp(name)
-        inert: Operation = SetLinkDown(name)
-        if self._has_source_mode:
-            prepare.append(live)
-            live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
+        if not self._has_source_mode:
+            return self._down_while_backup(Plan(virtual, tuple(prepare), (), (), name), host, parent)
+        live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
         addresses = self._addresses(host, parent, name)
+        if self.standing:
+            there = [item for item in addresses if not item.prefix_route or item.interface.ip.is_link_local]
+            added = tuple(item for item in addresses if item not in there)
+            table = f"vrrplib{config.family}-{parent.index}-{config.vrid}"
+            guard, shut = AddTable("netdev", table), AddEgressDrop(table, name)
+            # The table outlives the link, which must have no moment without the filter: it is made first.
+            prepare = [guard, *prepare, shut, *there, SetLinkUp(name)]
+            activate = (RemoveEgressDrop(table), *added, live)
+            return Plan(virtual, tuple(prepare), activate, (shut, inert, *_removals(added)), name)
+        prepare.append(SetLinkUp(name))
         if config.family is Family.IPV4:
-            removals = [RemoveAddress(name, operation.address) for operation in reversed(addresses)]
-            return Plan(virtual, tuple(prepare), (*addresses, live), (inert, *removals), name)
+            return Plan(virtual, tuple(prepare), (*addresses, live), (inert, *_removals(addresses)), name)
+        on, off = _ipv6_switch(name)
         # Turning IPv6 off takes the addresses away too, and not even a last MLD report gets out.
-        ipv6_off = f"net/ipv6/conf/{name}/disable_ipv6"
-        activate = (SetSysctl(ipv6_off, "0"), *addresses, live)
-        deactivate = (inert, SetSysctl(ipv6_off, "1", expected="0"))
-        return Plan(virtual, tuple(prepare), activate, deactivate, name)
+        return Plan(virtual, tuple(prepare), (on, *addresses, live), (inert, off), name)
+
+    def _down_while_backup(self, plan: Plan, host: Host, parent: Link) -> Plan:
+        name = str(plan.own_link)
+        up, down = SetLinkUp(name), SetLinkDown(name)
+        addresses = self._addresses(host, parent, name)
+        if self.config.family is Family.IPV4:
+            return dataclasses.replace(plan, activate=(*addresses, up), deactivate=(down, *_removals(addresses)))
+        on, off = _ipv6_switch(name)
+        return dataclasses.replace(plan, activate=(on, *addresses, up), deactivate=(down, off))
 
     def _link_sysctls(self, host: Host, parent: Link, name: str) -> list[Operation]:
         family = self.config.family
         values = _SYSCTLS | _SYSCTLS_OF[family]
         values |= _forwarding(host, parent, family)
+        if self.standing and self._has_source_mode and family is Family.IPV6:
+            values["ipv6/{}/disable_ipv6"] = "0"
         if host.sysctl("net/ipv6/conf/default/disable_ipv6") is None:  # a kernel without IPv6
             values = {path: value for path, value in values.items() if path.startswith("ipv4")}
         return [SetSysctl(f"net/{path.format('conf/' + name)}", value) for path, value in values.items()]
@@ -218,6 +251,15 @@ class MacvlanBackend(PlannedBackend):
                     "remove it there, or use the MAC-swap backend",
                     operation="prepare",
                 )
+
+
+def _removals(addresses: Iterable[AddAddress]) -> tuple[RemoveAddress, ...]:
+    return removals_of(addresses)[::-1]
+
+
+def _ipv6_switch(name: str) -> tuple[SetSysctl, SetSysctl]:
+    path = f"net/ipv6/conf/{name}/disable_ipv6"
+    return SetSysctl(path, "0"), SetSysctl(path, "1", expected="0")
 
 
 def why_no_macvlan(parent: Link) -> str | None:

@@ -273,13 +273,14 @@ class PlannedBackend(NetBackend):
 
     def _replace_addresses(self, host: Host, old: Plan, new: Plan) -> None:
         assert self._journal is not None
+        come, go = addresses_of(new.prepare), addresses_of(old.prepare)  # those that stand
         if self._touched:
-            come, go = addresses_of(new.activate), addresses_of(old.activate)
+            come, go = come + addresses_of(new.activate), go + addresses_of(old.activate)
             # until all is done, both are to be undone
-            self._deactivate = tuple(dict.fromkeys((*new.deactivate, *removals_of(go))))
+            self._deactivate = tuple(dict.fromkeys((*new.deactivate, *removals_of(addresses_of(old.activate)))))
             self._journal.record(self._deactivate[::-1])
             self._deactivate_at_once = host.batch(self._deactivate)
-            host.perform(exchange(go, come))
+        host.perform(exchange(go, come))
         self._follow(host, new)
 
     def _follow(self, host: Host, plan: Plan) -> None:
@@ -321,7 +322,7 @@ class PlannedBackend(NetBackend):
             return True
         if isinstance(operation, SetSysctl):
             return operation.path.split("/")[3] != self._own_link
-        return getattr(operation, "name", None) != self._own_link
+        return self._own_link not in (getattr(operation, "name", None), getattr(operation, "device", None))
 
     def _claim(self, parent: Link) -> Claim:
         return Claim(

@@ -21,6 +21,7 @@ _OPTIONS = (
     click.option("--name", metavar="NAME", help="The macvlan's name; by default vmac4-INDEX-VRID."),
     click.option("--mac", metavar="MAC", help="Another virtual MAC than the RFC's; the same on all routers."),
     click.option("--xmit-base", is_flag=True, help="Send advertisements from the interface's own MAC."),
+    click.option("--standing", is_flag=True, help="Have the addresses there while Backup too, behind a filter."),
 )
 
 
@@ -33,9 +34,8 @@ def macvlan_options(function: F) -> F:
 
 def backend_arguments(backend: str, options: dict[str, Any]) -> dict[str, Any]:
     """Those that were given, as keyword arguments; ConfigError where the backend is another than macvlan."""
-    given = {
-        name: options[name] for name in ("mode", "name", "mac", "xmit_base") if options[name] not in (None, False)
-    }
+    names = ("mode", "name", "mac", "xmit_base", "standing")
+    given = {name: options[name] for name in names if options[name] not in (None, False)}
     if given and backend != "macvlan":
         option = "--" + next(iter(given)).replace("_", "-")
         raise ConfigError(f"{option} is for --backend macvlan, and not for {backend}")
