@@ -60,3 +60,44 @@ def test_two_with_the_same_interface_live_side_by_side():
         backend.close()
     assert host.sysctl("net/ipv4/conf/eth0/promote_secondaries") == "0"
     assert len(host.addresses("eth0")) == 4
+
+
+# -- the operator's own addresses and routes --
+
+
+def added(config, *own: str) -> dict[str, tuple[bool, bool]]:
+    """Whether each virtual address brings a route to its prefix, and is a source; ``own`` are the operator's."""
+    host = memory_host()
+    host.add_interface("eth0", PHYSICAL, own)
+    return {item.address: (item.prefix_route, item.source) for item in plan(config, host).activate}
+
+
+def test_ipv6_addresses_are_never_a_source_of_what_the_host_sends_by_itself():
+    """The kernel would choose the youngest."""
+    assert added(V6, "fe80::1/64") == {"fe80::51/64": (False, False), "fd77::100/64": (True, False)}
+
+
+def test_an_ipv6_prefix_that_is_routed_already_is_not_routed_again():
+    """When one of two such addresses goes, the kernel may take the other's route along, or leave ours."""
+    assert added(V6, "fe80::1/64", "fd77::1/48")["fd77::100/64"] == (False, False)
+    assert added(V6, "fe80::1/64", "fd77::1/128")["fd77::100/64"] == (True, False)
+
+
+def test_an_ipv4_address_in_the_operator_s_subnet_is_a_secondary_one():
+    """It brings no route, unless the operator takes the primary one away: then it must."""
+    assert set(added(V4, "10.77.0.1/24").values()) == {(True, True)}
+
+
+def test_an_ipv4_subnet_inside_the_operator_s_is_not_routed_from_ours():
+    assert set(added(V4, "10.77.0.1/16").values()) == {(False, True)}
+    assert set(added(V4, "10.78.0.1/16").values()) == {(True, True)}
+
+
+def test_the_address_of_another_virtual_router_is_no_reason():
+    host = memory_host()
+    host.add_interface("eth0", PHYSICAL, ["fe80::1/64"])
+    other = RouterConfig(vrid=52, addresses=("fe80::52/64", "fd77::52/64"), primary_address="fe80::1")
+    first = AnnounceBackend("eth0", other, host=host)
+    first.prepare()
+    first.activate()
+    assert plan(V6, host).activate[1] == AddAddress("eth0", "fd77::100/64", source=False)

@@ -234,9 +234,24 @@ class NetlinkHost:
             if isinstance(operation, SetMac):
                 netlink_mac.change_mac(self._open(), operation.name, index, operation.mac, ioctl=operation.ioctl)
             else:
-                netlink_mac.set_token(self._open(), index, operation.token, operation.expected)
+                self._set_token(operation, index)
         except OSError as error:
             raise _failure(operation.command, error, operation) from error
+
+    def _set_token(self, operation: SetToken, index: int) -> None:
+        try:
+            netlink_mac.set_token(self._open(), index, operation.token, operation.expected)
+        except OSError as error:
+            if error.errno != errno.EINVAL or operation.expected is None:
+                raise
+            # To take ours back, too, the kernel wants an interface that hears Router Advertisements.
+            path = f"net/ipv6/conf/{operation.name}/accept_ra"
+            accepted = self.sysctl(path)
+            self._write(SetSysctl(path, "2"))
+            try:
+                netlink_mac.set_token(self._open(), index, operation.token, operation.expected)
+            finally:
+                self._write(SetSysctl(path, str(accepted)))
 
     # -- /proc/sys --
 
