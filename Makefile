@@ -9,7 +9,7 @@ SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 TARGET ?= packets frames captures authentication router
 RUNS ?= 100000
 
-.PHONY: demo test test-others check bench fuzz mutation explore matrix clean
+.PHONY: demo test test-others check bench fuzz mutation explore matrix soak clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
@@ -56,6 +56,12 @@ explore: .venv/installed-test
 matrix: .venv/installed-test
 	.venv/bin/python -m tests.matrix $(MATRIX)
 	.venv/bin/python -m tests.matrix --docs
+
+# Half an hour of 255 virtual routers with faults all the while; JSON lines, and a verdict for each criterion.
+MINUTES ?= 30
+
+soak: .venv/installed-test
+	.venv/bin/python -m tests.soak --minutes $(MINUTES) $(SOAK)
 
 # libFuzzer over ourselves: make fuzz TARGET=packets RUNS=1000000. The corpora stay in .fuzz/, and grow.
 fuzz: .venv/installed-fuzz

@@ -1,0 +1,101 @@
+"""What was noted during a soak, judged: a line for each criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tests.soak.observer import Gap
+
+MOST_GROWTH = 1024  # KiB
+RECOVERY = 5.0  # seconds after the end of a fault until all is as it was before
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One that was injected; seconds of CLOCK_MONOTONIC."""
+
+    kind: str
+    begin: float
+    end: float  #: when it was taken away
+    recovered: float | None  #: when the router with the higher priority was Active for all again
+    interrupts: bool  #: adverts may be missing meanwhile
+    vrid: int | None = None  #: of this virtual router only
+
+    def excuses(self, gap: Gap) -> bool:
+        until = self.end + RECOVERY if self.recovered is None else self.recovered
+        return self.interrupts and self.vrid in (None, gap.vrid) and gap.begin <= until and gap.end >= self.begin
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A time in which a bare timer did not run."""
+
+    begin: float
+    end: float
+
+    def excuses(self, gap: Gap) -> bool:
+        """Whether it lay in the same 100 ms."""
+        return self.begin - 0.1 <= gap.end and self.end + 0.1 >= gap.begin
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A process at some time."""
+
+    time: float
+    pid: int
+    rss: int  #: KiB
+    descriptors: int
+
+
+def excuse(gap: Gap, faults: Iterable[Fault], stalls: Iterable[Stall]) -> str | None:
+    """Why a gap is none of ours, or None."""
+    for fault in faults:
+        if fault.excuses(gap):
+            return fault.kind
+    return "stall" if any(stall.excuses(gap) for stall in stalls) else None
+
+
+def growth(samples: Sequence[Sample], warm: float) -> tuple[int, int]:
+    """By how much memory (KiB) and descriptors exceed what they were until `warm`, in the process that is left."""
+    pid = samples[-1].pid
+    before = [sample for sample in samples if sample.pid == pid and sample.time <= warm]
+    after = [sample for sample in samples if sample.pid == pid and sample.time > warm]
+    if not before or not after:
+        raise ValueError("the process has not run both before and after the warm-up")
+    return (
+        max(sample.rss for sample in after) - max(sample.rss for sample in before),
+        max(sample.descriptors for sample in after) - max(sample.descriptors for sample in before),
+    )
+
+
+def judge(
+    *,
+    gaps: Sequence[Gap],
+    faults: Sequence[Fault],
+    stalls: Sequence[Stall],
+    samples: Sequence[Sample],
+    warm: float,
+    left_behind: Sequence[str],
+    failures: Sequence[str],
+    most_growth: int = MOST_GROWTH,
+) -> list[dict[str, Any]]:
+    """One object for each criterion: its name, whether it holds, and the figures."""
+    excuses = [(gap, excuse(gap, faults, stalls)) for gap in gaps]
+    bare = [gap for gap, why in excuses if why is None]
+    memory, descriptors = growth(samples, warm)
+    slow = [fault for fault in faults if fault.recovered is None or fault.recovered - fault.end > RECOVERY]
+    return [
+        {"criterion": "no gap above three intervals without a fault or a stall of the machine", "holds": not bare,
+         "gaps": len(gaps), "by stalls": sum(why == "stall" for _, why in excuses), "stalls": len(stalls),
+         "unexcused": [asdict(gap) for gap in bare[:20]]},
+        {"criterion": f"memory grows by less than {most_growth} KiB after the warm-up",
+         "holds": memory < most_growth, "KiB": memory},
+        {"criterion": "descriptors do not grow", "holds": descriptors <= 0, "more": descriptors},
+        {"criterion": f"all is as before within {RECOVERY:g} s after each fault", "holds": not slow,
+         "faults": len(faults), "slow": [asdict(fault) for fault in slow[:20]]},
+        {"criterion": "the host is restored", "holds": not left_behind, "differs": list(left_behind[:20])},
+        {"criterion": "no process failed", "holds": not failures, "failures": list(failures[:20])},
+    ]  # fmt: skip
