@@ -19,6 +19,7 @@ COMMANDS = {
     "cleanup": "Give the host back after a crash.",
     "decode": "Show what is in VRRP messages, and what is wrong with them.",
     "demo": "Show a virtual MAC failing over, in throw-away namespaces.",
+    "doctor": "Say what will not work on an interface, before trouble.",
     "encode": "Build a VRRP message from its fields, right or wrong.",
     "explain": "Tell what happened in a capture, and why.",
     "mutate": "Change VRRP messages at random, reproducibly.",

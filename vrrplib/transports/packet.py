@@ -14,6 +14,7 @@ from typing import Self
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace, run_in
 from vrrplib.transports.base import Transport
+from vrrplib.transports.bpf import assemble, attach_filter
 from vrrplib.wire.addresses import (
     AH_PROTOCOL,
     PROTOCOL,
@@ -35,7 +36,6 @@ _SOL_PACKET = 263
 _PACKET_ADD_MEMBERSHIP, _PACKET_IGNORE_OUTGOING = 1, 23
 _PACKET_MR_MULTICAST = 0
 _ETHERNET, _LOOPBACK = 1, 772  # both have Ethernet headers
-_SO_ATTACH_FILTER = 26
 _LOAD_HALF, _LOAD_BYTE, _LOAD_WORD = 0x28, 0x30, 0x20  # ABS
 _JUMP_IF_EQUAL, _AND, _RETURN = 0x15, 0x54, 0x06
 _AUXILIARY = 0xFFFFF000  # SKF_AD_OFF: offsets from here on read what the kernel knows of the frame
@@ -185,7 +185,7 @@ def _open(interface: str, *, stays: bool) -> _Opened:
                 raise BackendError(
                     f"{interface} is no Ethernet interface (ARPHRD type {hardware})", operation="open"
                 )
-            _attach_filter(packets, _filter_program())
+            attach_filter(packets, _filter_program())
             packets.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             _join_in_the_card(packets, index)
             packets.bind((interface, _ETH_P_ALL))
@@ -268,7 +268,7 @@ def _claim() -> list[socket.socket]:
             continue
         claimed.append(raw)
         with contextlib.suppress(OSError):  # it would only be more work for the kernel
-            _attach_filter(raw, _NOTHING)
+            attach_filter(raw, _NOTHING)
             if family == socket.AF_INET:
                 raw.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
     return claimed
@@ -310,20 +310,4 @@ def _filter_program() -> bytes:
         ("drop", _RETURN, 0, "", ""),
         ("pass", _RETURN, LARGEST_FRAME, "", ""),
     ]
-    places = {label: at for at, (label, *_) in enumerate(steps)}
-
-    def distance(at: int, target: str) -> int:
-        return places[target] - at - 1 if target else 0
-
-    return b"".join(
-        struct.pack("=HBBI", code, distance(at, equal), distance(at, different), operand)
-        for at, (_, code, operand, equal, different) in enumerate(steps)
-    )
-
-
-def _attach_filter(packets: socket.socket, program: bytes) -> None:
-    import ctypes  # noqa: PLC0415  # for the address of the program only
-
-    buffer = ctypes.create_string_buffer(program, len(program))
-    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
+    return assemble(steps)
