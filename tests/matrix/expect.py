@@ -182,7 +182,7 @@ def _losses(cell: Cell, want: str, slack: float) -> tuple[int, int]:
     if want == "none":
         return 0, FEW + round(slack / 2 / STEP)
     least, most = times(cell)[want]
-    return int(least / 2 / STEP), round((most + slack) / STEP)
+    return max(0, round((least / 2 - slack + LATE) / STEP)), round((most + slack) / STEP)
 
 
 def _judge_neighbour(cell: Cell, want: Mapping[str, Any], seen: Mapping[str, list[str]]) -> list[str]:
