@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from tests.backends.hosts import PHYSICAL, V4, V6, memory_host
+from tests.backends.hosts import PHYSICAL, V4, V6, memory_host, snapshot
 from vrrplib.backends.announce import AnnounceBackend
+from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.operations import AddAddress, RemoveAddress, SetSysctl
 from vrrplib.election.config import RouterConfig
 
@@ -101,3 +104,53 @@ def test_the_address_of_another_virtual_router_is_no_reason():
     first.prepare()
     first.activate()
     assert plan(V6, host).activate[1] == AddAddress("eth0", "fd77::100/64", source=False)
+
+
+# -- another configuration --
+
+
+@pytest.mark.parametrize("kind", [AnnounceBackend, MacSwapBackend])
+@pytest.mark.parametrize(
+    ("config", "kept", "other"),
+    [(V4, "10.77.0.100/24", "10.77.0.200/24"), (V6, "fe80::51/64", "fd77::200/64")],
+    ids=["v4", "v6"],
+)
+def test_other_addresses_are_taken_while_the_rest_stays(kind, config, kept, other):
+    """No MAC changes back and forth, and what stays answers all the time."""
+    host = memory_host()
+    before = snapshot(host)
+    with kind("eth0", config, host=host) as backend:
+        backend.prepare()
+        backend.activate()
+        at = len(host.performed)
+        backend.reconfigure(dataclasses.replace(config, addresses=(kept, other)))
+        assert {type(item) for item in host.performed[at:]} == {AddAddress, RemoveAddress}
+        assert kept not in [item.address for item in host.performed[at:]]
+        held = set(map(str, host.addresses("eth0")))
+        assert {kept, other} <= held
+        assert not {str(address) for address in config.addresses[1:]} & held
+        backend.deactivate()
+        backend.activate()
+        assert set(map(str, host.addresses("eth0"))) == held
+    assert snapshot(host) == before
+
+
+def test_an_address_inside_the_operator_s_subnet_stays_as_it_is():
+    host = memory_host()
+    host.add_interface("eth0", PHYSICAL, ["10.77.0.1/16"])
+    backend = AnnounceBackend("eth0", V4, host=host)
+    backend.prepare()
+    backend.activate()
+    at = len(host.performed)
+    backend.reconfigure(dataclasses.replace(V4, addresses=("10.77.0.100/24",)))
+    assert [item.command for item in host.performed[at:]] == ["ip address delete 10.77.0.101/24 dev eth0"]
+
+
+def test_another_priority_touches_nothing():
+    host = memory_host()
+    backend = AnnounceBackend("eth0", V4, host=host)
+    backend.prepare()
+    backend.activate()
+    at = len(host.performed)
+    backend.reconfigure(dataclasses.replace(V4, priority=7))
+    assert len(host.performed) == at

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from ipaddress import IPv6Interface
 
+from vrrplib.backends.exchange import addresses_of, without_addresses
 from vrrplib.backends.operations import AddAddress, Operation, RemoveAddress
 from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
@@ -21,17 +22,22 @@ class AddressesOnParent:
     remove: tuple[Operation, ...]
 
 
-def on_parent(host: Host, parent: Link, config: RouterConfig) -> AddressesOnParent:
+def on_parent(host: Host, parent: Link, config: RouterConfig, ours: Sequence[AddAddress] = ()) -> AddressesOnParent:
     """The operations for ``config``'s addresses, without those that are there already: an owner keeps its own.
+
+    ``ours`` are there for an earlier configuration of the same virtual router.
 
     What the host sends of itself goes on coming from its own addresses, and its routes stay as they are: the kernel
     would choose the youngest of IPv6 addresses, and take an operator's route to a prefix along with ours.
     """
-    there = {address.ip for address in host.addresses(parent.name)}
+    there = {address.ip for address in host.addresses(parent.name)} - {item.interface.ip for item in ours}
     mine = [address for address in config.addresses if address.ip not in there]
     # An address of the operator's may become secondary to one of ours: it must not go when ours does.
     prepare = raise_sysctl(host, f"net/ipv4/conf/{parent.name}/promote_secondaries", 1)
-    subnets = host.subnets(parent.name)
+    subnets = list(host.subnets(parent.name))
+    for item in ours:
+        if item.source and item.interface.network in subnets:  # the others are no reason
+            subnets.remove(item.interface.network)
     return AddressesOnParent(
         prepare=prepare,
         add=tuple(_added(parent.name, address, subnets) for address in mine),
@@ -52,7 +58,24 @@ def _covers(known: IPNetwork, network: IPNetwork) -> bool:
     return known.prefixlen <= network.prefixlen and network.network_address in known
 
 
-class AnnounceBackend(PlannedBackend):
+class OnInterfaceBackend(PlannedBackend):
+    """What backends have in common that put the virtual addresses on the interface itself."""
+
+    def replan(self, host: Host, parent: Link) -> Plan | None:
+        """With other addresses; the rest was planned for the interface as it is while Backup, and stays."""
+        old = self._plan_now
+        if old is None:
+            return None
+        ours = addresses_of(old.activate) if self._touched else ()
+        addresses = on_parent(host, parent, self.config, ours)
+        return dataclasses.replace(
+            old,
+            activate=(*without_addresses(old.activate), *addresses.add),
+            deactivate=(*addresses.remove, *without_addresses(old.deactivate)),
+        )
+
+
+class AnnounceBackend(OnInterfaceBackend):
     """Puts the virtual addresses on the interface while Active; its MAC stays, and adverts are sent from it.
 
     Neighbours must learn a new MAC at each takeover, from the gratuitous ARP or NA that follows it.

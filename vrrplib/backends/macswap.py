@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from ipaddress import IPv6Address
 
-from vrrplib.backends.announce import on_parent
+from vrrplib.backends.announce import OnInterfaceBackend, on_parent
 from vrrplib.backends.operations import Operation, SetMac, SetSysctl, SetToken
-from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
+from vrrplib.backends.plan import Host, Link, Plan, raise_sysctl
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace
@@ -17,7 +17,7 @@ _FIXED = ("ifb", "ipvlan", "ipvtap", "vrf")
 """Kinds of interface whose MAC the kernel does not change, or not without losing what they are for."""
 
 
-class MacSwapBackend(PlannedBackend):
+class MacSwapBackend(OnInterfaceBackend):
     """Changes the interface's MAC to the virtual one while Active: for kernels and links without macvlan.
 
     The real addresses answer with the virtual MAC too while Active; the kernel tells their neighbours of each
