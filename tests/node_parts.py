@@ -30,6 +30,7 @@ class FakeBackend(NetBackend):
         self.mac = virtual_mac(of.vrid, of.family)
         self.log: list[str] = [] if log is None else log
         self.failing: set[str] = set()
+        self.left: list[str] = []
 
     def _do(self, what: str) -> None:
         self.log.append(f"{what} {self.config.vrid}")
@@ -49,6 +50,16 @@ class FakeBackend(NetBackend):
 
     def close(self) -> None:
         self._do("close")
+
+    def repair(self, renamed_to: str = "") -> None:
+        self._do(" ".join(filter(None, ("repair", renamed_to))))
+
+    def renamed(self, interface: str) -> None:
+        self.log.append(f"renamed {interface}")
+
+    def left_alone(self) -> tuple[str, ...]:
+        left, self.left = tuple(self.left), []
+        return left
 
     def reconfigure(self, of: RouterConfig) -> None:
         self.config = of
@@ -92,6 +103,10 @@ class LoggingTransport(MemoryTransport):
         self.datagrams.append(datagram)
         self.log.append(f"to {datagram.destination} {datagram.payload[1]} {datagram.payload[2]}")
 
+    def reopen(self) -> None:
+        self._may_fail()
+        self.log.append("reopen")
+
     def _may_fail(self) -> None:
         if self.failing:
             raise BackendError("mem0: cannot send", operation="send", errno=errno.ENOBUFS)
@@ -102,10 +117,17 @@ class FakeWatch(Watch):
 
     def __init__(self) -> None:
         self.changes: list[HostChange] = []
+        self.followed: list[NetBackend] = []
         self.reading, self.writing = os.pipe()
 
-    def add(self, kind: HostChangeKind, message: str = "") -> None:
-        self.changes.append(HostChange(kind, message))
+    def add(self, kind: HostChangeKind, message: str = "", **more: Any) -> None:
+        self.changes.append(HostChange(kind, message, **more))
+
+    def follow(self, backend: NetBackend) -> None:
+        self.followed.append(backend)
+
+    def forget(self, backend: NetBackend) -> None:
+        self.followed.remove(backend)
 
     def fileno(self) -> int:
         return self.reading

@@ -30,7 +30,7 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_the_own_loop_is_a_program_of_under_25_lines_with_no_node_no_driver_and_no_thread() -> None:
-    [block] = documents.blocks(documents.ROOT / "docs/own-loop.md")
+    block, _ = documents.blocks(documents.ROOT / "docs/own-loop.md")
     [code] = block.values
     assert len(code.splitlines()) < 25
     assert "Router(" in code

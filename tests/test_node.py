@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.election.play import ACTIVE, BACKUP, INITIALIZE, V6, config
@@ -16,12 +18,12 @@ from tests.node_parts import (
     states,
 )
 from vrrplib.backends.base import HostChangeKind
-from vrrplib.election.actions import HostFailed
+from vrrplib.election.actions import HostChanged, HostFailed, LeftAlone
 from vrrplib.election.events import ConfigChanged, Shutdown, Startup
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason
 from vrrplib.errors import BackendError, ConfigError
-from vrrplib.member import FIRST_RETRY, LAST_RETRY, REPORT_SPACING
+from vrrplib.member import FIRST_RETRY, LAST_RETRY, MOST_REPAIRS, QUIET, REPORT_SPACING
 
 OWNER = config(priority=255)
 DOWN = 3 + 156 / 256  # Active_Down_Interval of config()
@@ -272,41 +274,171 @@ def watch():
     watch.close()
 
 
-@pytest.mark.parametrize("kind", sorted(set(HostChangeKind) - {HostChangeKind.PARENT_UP}))
-def test_a_host_lost_while_active_is_left_without_resigning(watch, kind):
+ABSENT = [HostChangeKind.PARENT_DOWN, HostChangeKind.CARRIER_LOST, HostChangeKind.PARENT_GONE]
+TAKEN = [
+    HostChangeKind.LINK_LOST, HostChangeKind.LINK_DOWN, HostChangeKind.MAC_CHANGED, HostChangeKind.ADDRESS_LOST,
+]  # fmt: skip
+UP = HostChangeKind.PARENT_UP
+
+
+def answers(notices) -> list[tuple[str, str]]:
+    return [(item.report.change, item.report.answer) for item in notices if isinstance(item.report, HostChanged)]
+
+
+@pytest.mark.parametrize("kind", ABSENT)
+def test_an_interface_lost_while_active_is_left_without_resigning(watch, kind):
     rig = active(watch=watch)
     watch.add(kind, "eth0 went away")
     notices = rig.node.step(10.5)
-    assert rig.take_log() == ["deactivate 1"]
-    assert notices[0].report == HostFailed(str(kind), "eth0 went away")
+    assert rig.take_log() == ["deactivate 1"]  # nobody would hear a priority 0
     assert states(notices) == [(ACTIVE, INITIALIZE, Reason.HOST)]
+    assert notices[0].report == HostChanged(kind, "eth0 went away", "waits")
 
 
-def test_a_lost_link_is_made_again(watch):
+@pytest.mark.parametrize("kind", ABSENT)
+def test_a_backup_does_not_become_active_without_its_interface(watch, kind):
+    rig = Rig(watch=watch)
+    rig.node.start(0.0)
+    watch.add(kind)
+    notices = rig.node.step(1.0)
+    assert states(notices) == [(BACKUP, INITIALIZE, Reason.HOST)]
+    assert rig.node.deadline is None
+    rig.node.step(1000.0)
+    assert rig.router.state is INITIALIZE
+
+
+@pytest.mark.parametrize("kind", [HostChangeKind.PARENT_DOWN, HostChangeKind.CARRIER_LOST])
+def test_when_the_interface_is_up_again_the_router_starts_with_what_was_prepared(watch, kind):
     rig = active(watch=watch)
-    watch.add(HostChangeKind.LINK_LOST)
+    watch.add(kind)
     rig.node.step(10.5)
     rig.take_log()
-    rig.node.step(11.5)
+    watch.add(UP, "eth0 is up")
+    notices = rig.node.step(1001.0)
+    assert answers(notices) == [("parent-up", "restarts")]
+    assert states(notices) == [(INITIALIZE, BACKUP, Reason.STARTUP)]
+    assert rig.take_log() == []
+    assert rig.node.deadline == pytest.approx(1001 + DOWN)
+
+
+def test_an_interface_that_was_removed_and_is_there_again_is_prepared_anew(watch):
+    rig = active(watch=watch)
+    watch.add(HostChangeKind.PARENT_GONE)
+    watch.add(HostChangeKind.PARENT_DOWN)  # a new one is down at first
+    rig.node.step(10.5)
+    rig.take_log()
+    watch.add(UP)
+    assert states(rig.node.step(11.0)) == [(INITIALIZE, BACKUP, Reason.STARTUP)]
+    assert rig.take_log() == ["reopen", "close 1", "prepare 1"]
+
+
+def test_a_transport_that_cannot_be_opened_again_is_told_of(watch):
+    rig = active(watch=watch)
+    watch.add(HostChangeKind.PARENT_GONE)
+    rig.node.step(10.5)
+    rig.transport.failing = True
+    watch.add(UP)
+    notices = rig.node.step(11.0)
+    assert failures(notices) == ["reopen"]
+    assert (notices[0].family, notices[0].vrid) == (None, None)
+    assert rig.router.state is INITIALIZE
+    assert rig.node.deadline is None
+
+
+def test_a_router_without_a_carrier_is_not_started(watch):
+    rig = Rig(OWNER, watch=watch)
+    watch.add(HostChangeKind.CARRIER_LOST, "eth0 has no carrier")
+    notices = rig.node.start(0.0)
+    assert rig.take_log() == ["prepare 1"]
+    assert answers(notices) == [("carrier-lost", "waits")]
+    assert answers(rig.node.handle(rig.router, Startup(), 1.0)) == [("carrier-lost", "waits")]
+    assert rig.router.state is INITIALIZE
+    watch.add(UP)
+    rig.node.step(5.0)
+    assert rig.router.state is ACTIVE
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_what_somebody_takes_away_is_put_back_at_once_and_announced(watch, kind):
+    rig = active(watch=watch)
+    watch.add(kind, "it was taken")
+    notices = rig.node.step(10.5)
+    assert [notice.report for notice in notices] == [HostChanged(kind, "it was taken", "repaired")]
+    assert rig.take_log() == ["repair 1", "announce", "announce"]
+    assert rig.router.state is ACTIVE
+
+
+def test_a_backup_is_repaired_without_a_word(watch):
+    rig = Rig(watch=watch)
+    rig.node.start(0.0)
+    rig.take_log()
+    watch.add(HostChangeKind.LINK_LOST)
+    assert answers(rig.node.step(1.0)) == [("link-lost", "repaired")]
+    assert rig.take_log() == ["repair 1"]
+    assert rig.router.state is BACKUP
+
+
+def test_only_whom_it_concerns_is_repaired(watch):
+    rig = active(config(vrid=1), config(vrid=2), watch=watch)
+    watch.add(HostChangeKind.ADDRESS_LOST, backend=rig.backends[1])
+    notices = rig.node.step(10.5)
+    assert [(notice.vrid, notice.report.answer) for notice in notices] == [(2, "repaired")]
+    assert rig.take_log()[0] == "repair 2"
+
+
+def test_what_cannot_be_had_back_is_resigned_and_tried_again(watch):
+    rig = active(watch=watch)
+    rig.backend.failing = {"repair"}
+    watch.add(HostChangeKind.ADDRESS_LOST)
+    notices = rig.node.step(10.5)
+    assert rig.take_log() == ["repair 1", "advert 1 0", "deactivate 1"]  # the peers hear it: the parent is up
+    assert answers(notices) == [("address-lost", "gave-up")]
+    assert failures(notices) == ["repair"]
+    assert states(notices) == [(ACTIVE, INITIALIZE, Reason.HOST)]
+    rig.node.step(10.5 + FIRST_RETRY)
     assert rig.take_log() == ["close 1", "prepare 1"]
     assert rig.router.state is BACKUP
 
 
-def test_without_its_parent_a_router_waits_until_that_is_up_again(watch):
+def test_a_fight_over_an_address_ends_soon_and_begins_ever_later(watch):
+    """NetworkManager, say, removes the address each time, and nobody else is on the LAN."""
     rig = active(watch=watch)
-    watch.add(HostChangeKind.PARENT_DOWN)
+    now, gave_up, repaired = 10.5, [], 0
+    while now < 600:
+        if rig.router.state is ACTIVE:
+            watch.add(HostChangeKind.ADDRESS_LOST)
+        notices = answers(rig.node.step(now))
+        repaired += notices.count(("address-lost", "repaired"))
+        if ("address-lost", "gave-up") in notices:
+            gave_up.append(now)
+        now += 0.01 if rig.node.deadline is None else max(0.01, rig.node.deadline - now)
+    assert repaired <= MOST_REPAIRS * 600 / QUIET
+    assert 5 <= len(gave_up) <= 40
+    assert max(b - a for a, b in itertools.pairwise(gave_up)) > LAST_RETRY / 2
+
+
+def test_repairs_now_and_then_are_no_fight(watch):
+    rig = active(watch=watch)
+    for time in range(100):
+        watch.add(HostChangeKind.ADDRESS_LOST)
+        now = 10 + time * (QUIET / MOST_REPAIRS + 1)
+        assert answers(rig.node.step(now)) == [("address-lost", "repaired")], now
+
+
+def test_what_is_lost_while_waiting_is_made_anew_then(watch):
+    rig = active(watch=watch)
+    watch.add(HostChangeKind.CARRIER_LOST)
+    watch.add(HostChangeKind.LINK_LOST)
     rig.node.step(10.5)
-    assert rig.node.deadline is None
-    rig.node.step(1000.0)
-    assert rig.router.state is INITIALIZE
-    watch.add(HostChangeKind.PARENT_UP)
-    rig.node.step(1001.0)
-    assert rig.router.state is BACKUP
-    assert rig.node.deadline == pytest.approx(1001 + DOWN)
+    rig.take_log()
+    watch.add(UP)
+    rig.node.step(11.0)
+    assert rig.take_log() == ["close 1", "prepare 1"]
 
 
 def test_a_parent_that_goes_down_stops_the_retries_that_were_due(watch):
     rig = active(watch=watch)
+    rig.backend.failing = {"repair"}
     watch.add(HostChangeKind.LINK_LOST)
     rig.node.step(10.5)
     watch.add(HostChangeKind.PARENT_DOWN)
@@ -317,9 +449,42 @@ def test_a_parent_that_goes_down_stops_the_retries_that_were_due(watch):
 def test_a_parent_that_comes_up_does_not_start_what_the_caller_shut_down(watch):
     rig = active(watch=watch)
     rig.node.handle(rig.router, Shutdown(), 10.5)
-    watch.add(HostChangeKind.PARENT_UP)
+    watch.add(UP)
     rig.node.step(10.6)
     assert rig.router.state is INITIALIZE
+
+
+def test_a_renamed_interface_goes_on_under_its_new_name(watch):
+    rig = active(watch=watch)
+    watch.add(HostChangeKind.PARENT_RENAMED, "mem0 was renamed to lan0", value="lan0")
+    (notice,) = rig.node.step(10.5)
+    assert notice.report == HostChanged("parent-renamed", "mem0 was renamed to lan0", "went-on")
+    assert (notice.interface, notice.family, notice.vrid) == ("lan0", None, None)
+    assert rig.take_log() == ["renamed lan0"]
+    assert rig.node.step(11.0) == ()
+    assert rig.take_log() == ["advert 1 100"]
+
+
+def test_another_mac_of_the_parent_is_told_and_no_more(watch):
+    rig = active(watch=watch)
+    watch.add(HostChangeKind.PARENT_MAC, "mem0 has another MAC", value="02:00:00:00:00:99")
+    assert answers(rig.node.step(10.5)) == [("parent-mac", "went-on")]
+    assert rig.take_log() == []
+
+
+def test_the_watch_follows_who_is_there(watch):
+    rig = active(config(vrid=1), config(vrid=2), watch=watch)
+    assert watch.followed == rig.backends
+    rig.node.remove(rig.router, 11.0)
+    assert watch.followed == rig.backends[1:]
+
+
+@pytest.mark.parametrize("end", ["stop", "remove"])
+def test_what_was_left_alone_is_told_at_the_end(end):
+    rig = active()
+    rig.backend.left = ["eth0's MAC is now another"]
+    notices = rig.node.stop(11.0) if end == "stop" else rig.node.remove(rig.router, 11.0)
+    assert notices[-1].report == LeftAlone("eth0's MAC is now another")
 
 
 def test_the_watch_is_waited_for_too(watch, monkeypatch):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vrrplib.backends.dryrun import DryRunBackend as DryRunBackend
     from vrrplib.backends.macswap import MacSwapBackend as MacSwapBackend
     from vrrplib.backends.macvlan import MacvlanBackend as MacvlanBackend
+    from vrrplib.backends.watch import NetlinkWatch as NetlinkWatch
     from vrrplib.election import actions as actions
     from vrrplib.election import events as events
     from vrrplib.election.announcing import AnnouncementPolicy as AnnouncementPolicy
@@ -114,6 +115,7 @@ _MODULES = {
     "vrrplib.backends.dryrun": "DryRunBackend",
     "vrrplib.backends.macswap": "MacSwapBackend",
     "vrrplib.backends.macvlan": "MacvlanBackend",
+    "vrrplib.backends.watch": "NetlinkWatch",
     "vrrplib.election": "actions events",
     "vrrplib.election.announcing": "AnnouncementPolicy",
     "vrrplib.election.config": "RouterConfig",

@@ -1,13 +1,17 @@
-"""A virtual router of a Node: its frames, made once, its notices, and how often its host was tried."""
+"""The virtual routers of a Node: their frames, made once, their notices, and how often their host was tried."""
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import math
+from collections.abc import Iterable
 
 from vrrplib.backends.base import NetBackend
 from vrrplib.election.actions import Discarded, HostFailed, Report, SendAdvertisement, Stalled, Warned
 from vrrplib.election.router import Router
+from vrrplib.errors import BackendError
 from vrrplib.wire.addresses import Family, IPAddress, MacAddress
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import advertisement_frame, announcement_frame
@@ -18,6 +22,8 @@ REPORT_SPACING = 10.0
 """Seconds between two notices of the same virtual router and problem (RFC 9568 7.1: logs are rate-limited)."""
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 """Seconds until a host that failed is tried again: doubled each time."""
+MOST_REPAIRS, QUIET = 5, 60.0
+"""What others take away is put back so often in so many seconds; then they are let have it for a while."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,6 +36,17 @@ class Notice:
     vrid: int | None
     report: Report
     suppressed: int = 0
+
+
+@dataclasses.dataclass(slots=True)
+class NodeStatistics:
+    """What arrived, and reached no Router."""
+
+    frames: int = 0
+    not_vrrp: int = 0
+    """No VRRP datagram in the frame: cut short, a fragment, another protocol, a damaged IPv4 header."""
+    foreign: int = 0
+    """A VRID and family that no Router here has (RFC 8347 vrid-errors), or a message without a VRID."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -45,6 +62,13 @@ class Member:
     announcements: tuple[MacAddress, dict[IPAddress, bytes]] | None = None
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
+    rebuild: bool = False
+    """Whether the backend must be closed and prepared before the next start."""
+    repairs: collections.deque[float] = dataclasses.field(
+        default_factory=lambda: collections.deque(maxlen=MOST_REPAIRS)
+    )
+    """When it was repaired."""
+    gave_up_at: float = -math.inf
     reported: dict[tuple[object, ...], tuple[float, int]] = dataclasses.field(default_factory=dict)
     number: int = 0
     """Of those that are due at the same time the lower comes first."""
@@ -58,6 +82,19 @@ class Member:
         if retry is None:
             return math.inf if deadline is None else deadline
         return retry if deadline is None or retry < deadline else deadline
+
+    def may_repair(self, now: float) -> bool:
+        """Whether to put back what somebody took away, or to stop fighting; each True counts."""
+        if len(self.repairs) == MOST_REPAIRS and now < self.repairs[0] + QUIET:
+            self.gave_up_at = now
+            return False
+        self.repairs.append(now)
+        return True
+
+    def activated(self, now: float) -> None:
+        """The host did it: the next failure is a new one, unless somebody fights with us."""
+        if now >= self.gave_up_at + 2 * LAST_RETRY:
+            self.retry_after = FIRST_RETRY
 
     def encode_ahead(self) -> None:
         """Make what a promotion sends, which would cost it half a millisecond."""
@@ -103,6 +140,29 @@ class Member:
             self.reported[key] = (now, 0)
         config = self.router.config
         return Notice(now, interface, config.family, config.vrid, report, suppressed)
+
+
+def by_kind(members: Iterable[Member]) -> dict[type[NetBackend], list[Member]]:
+    """The members by the kind of their backends, which may be quicker with many at once."""
+    kinds: dict[type[NetBackend], list[Member]] = {}
+    for member in members:
+        kinds.setdefault(type(member.backend), []).append(member)
+    return kinds
+
+
+def prepare_all(members: Iterable[Member]) -> None:
+    """Prepare all backends, those of one kind together, or none of them."""
+    prepared: list[tuple[type[NetBackend], list[NetBackend]]] = []
+    for kind, some in by_kind(members).items():
+        backends = [member.backend for member in some]
+        try:
+            kind.prepare_all(backends)
+        except BackendError:
+            for earlier, done in prepared:
+                with contextlib.suppress(BackendError):  # the first error is the one that is raised
+                    earlier.close_all(done)
+            raise
+        prepared.append((kind, backends))
 
 
 def _frequent(report: Report) -> tuple[object, ...] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import itertools
 import math
 from typing import assert_never
@@ -16,7 +14,9 @@ from vrrplib.election.actions import (
     Announce,
     Deactivate,
     Effect,
+    HostChanged,
     HostFailed,
+    LeftAlone,
     Reconfigure,
     Report,
     SendAdvertisement,
@@ -25,7 +25,7 @@ from vrrplib.election.events import Event, Shutdown, Startup, TimerExpired
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import BackendError, ConfigError
-from vrrplib.member import FIRST_RETRY, LAST_RETRY, Member
+from vrrplib.member import FIRST_RETRY, LAST_RETRY, Member, NodeStatistics, by_kind, prepare_all
 from vrrplib.member import Notice as Notice  # noqa: PLC0414  # it is public here
 from vrrplib.transports.base import Transport
 from vrrplib.wire.addresses import Family, IPAddress
@@ -35,17 +35,6 @@ from vrrplib.wire.frames import parse
 MOST_FRAMES_PER_STEP = 1024
 LONGEST_KEPT, MOST_KEPT = 256, 4
 """Bytes of a frame that is known again when it repeats, and how many such for each virtual router."""
-
-
-@dataclasses.dataclass(slots=True)
-class NodeStatistics:
-    """What arrived, and reached no Router."""
-
-    frames: int = 0
-    not_vrrp: int = 0
-    """No VRRP datagram in the frame: cut short, a fragment, another protocol, a damaged IPv4 header."""
-    foreign: int = 0
-    """A VRID and family that no Router here has (RFC 8347 vrid-errors), or a message without a VRID."""
 
 
 class Node:
@@ -66,7 +55,8 @@ class Node:
         self._known: dict[bytes, tuple[Member, Datagram]] = {}
         self._started = False
         self._drained = True
-        self._parent_down = False
+        self._absent: HostChange | None = None  # why the interface cannot be used
+        self._is_gone = False  # the interface, and with it what the transport was bound to
 
     @property
     def routers(self) -> tuple[Router, ...]:
@@ -91,6 +81,8 @@ class Node:
                     "and it cannot be that of two virtual routers"
                 )
         self._members[key] = Member(router, backend, number=next(self._numbers))
+        if self._watch is not None:
+            self._watch.follow(backend)
 
     def remove(self, router: Router, now: float) -> tuple[Notice, ...]:
         """Shut ``router`` down, give the host back, and forget it."""
@@ -98,6 +90,9 @@ class Node:
         notices: list[Notice] = []
         self._end(member, now, notices)
         self._close(member, now, notices)
+        self._tell_left(member, now, notices)
+        if self._watch is not None:
+            self._watch.forget(member.backend)
         self._members.pop((router.config.family, router.config.vrid))
         self._agenda.forget(member)
         self._known.clear()
@@ -118,19 +113,21 @@ class Node:
 
     def start(self, now: float) -> tuple[Notice, ...]:
         """Prepare every backend and start every Router; the first BackendError, after all was given back."""
-        self._prepare()
+        prepare_all(self._members.values())
         self._started = True
         notices: list[Notice] = []
+        self._look(now, notices)
         for member in self._members.values():
-            self._handle(member, Startup(), now, notices)
+            if self._absent is None:
+                self._handle(member, Startup(), now, notices)
+            else:
+                self._wait(member, self._absent, now, notices)
         return tuple(notices)
 
     def step(self, now: float) -> tuple[Notice, ...]:
         """Read what has arrived, then look at the timers: in this order, or a Backup that was paused would flap."""
         notices: list[Notice] = []
-        if self._watch is not None:
-            for change in self._watch.read():
-                self._host_changed(change, now, notices)
+        self._look(now, notices)
         self._drained = self._read(now, notices)
         for member in self._agenda.take(now):
             router = member.router
@@ -149,12 +146,14 @@ class Node:
         notices: list[Notice] = []
         for member in self._members.values():  # all resign before the first link is removed, which takes long
             self._end(member, now, notices)
-        for kind, members in self._kinds().items():
+        for kind, members in by_kind(self._members.values()).items():
             try:
                 kind.close_all([member.backend for member in members])
             except BackendError:
                 for member in members:  # once more, to say which
                     self._close(member, now, notices)
+            for member in members:
+                self._tell_left(member, now, notices)
         self._started, self._drained = False, True
         self._known.clear()
         return tuple(notices)
@@ -162,7 +161,11 @@ class Node:
     def handle(self, router: Router, event: Event, now: float) -> tuple[Notice, ...]:
         """Give ``event`` to a Router of this Node and do what it asks for."""
         notices: list[Notice] = []
-        self._handle(self._member(router), event, now, notices)
+        member = self._member(router)
+        if self._absent is not None and isinstance(event, Startup):
+            self._wait(member, self._absent, now, notices)
+        else:
+            self._handle(member, event, now, notices)
         return tuple(notices)
 
     # -- frames in --
@@ -214,7 +217,7 @@ class Node:
                 self._report(member, action, now, notices)
                 continue
             try:
-                self._effect(member, action)
+                self._effect(member, action, now)
             except BackendError as error:
                 self._report(member, _failure(action, error), now, notices)
                 if isinstance(action, Activate | Reconfigure):
@@ -223,7 +226,7 @@ class Node:
                     return
         self._agenda.note(member)
 
-    def _effect(self, member: Member, effect: Effect) -> None:
+    def _effect(self, member: Member, effect: Effect, now: float) -> None:
         match effect:
             case Announce():  # the first, for there may be many
                 self._announce(member, effect.address)
@@ -231,7 +234,7 @@ class Node:
                 self._advertise(member, effect)
             case Activate():
                 member.backend.activate()
-                member.retry_after = FIRST_RETRY
+                member.activated(now)
             case Deactivate():
                 member.backend.deactivate()
             case Reconfigure():
@@ -251,60 +254,104 @@ class Node:
 
     # -- the host --
 
-    def _prepare(self) -> None:
-        """Prepare all backends, those of one kind together, or none of them."""
-        prepared: list[tuple[type[NetBackend], list[NetBackend]]] = []
-        for kind, members in self._kinds().items():
-            backends = [member.backend for member in members]
-            try:
-                kind.prepare_all(backends)
-            except BackendError:
-                for earlier, done in prepared:
-                    with contextlib.suppress(BackendError):  # the first error is the one that is raised
-                        earlier.close_all(done)
-                raise
-            prepared.append((kind, backends))
+    def _look(self, now: float, notices: list[Notice]) -> None:
+        """Answer what the host did by itself."""
+        for change in () if self._watch is None else self._watch.read():
+            match change.kind:
+                case HostChangeKind.PARENT_DOWN | HostChangeKind.CARRIER_LOST | HostChangeKind.PARENT_GONE:
+                    self._lose_parent(change, now, notices)
+                case HostChangeKind.PARENT_UP:
+                    self._regain_parent(change, now, notices)
+                case HostChangeKind.PARENT_RENAMED | HostChangeKind.PARENT_MAC:
+                    self._go_on(change, now, notices)
+                case _:
+                    for member in self._members.values():
+                        if change.backend in (None, member.backend):
+                            self._repair(member, change, now, notices)
 
-    def _kinds(self) -> dict[type[NetBackend], list[Member]]:
-        """The members by the kind of their backends, which may be quicker with many at once."""
-        kinds: dict[type[NetBackend], list[Member]] = {}
+    def _lose_parent(self, change: HostChange, now: float, notices: list[Notice]) -> None:
+        """Nobody hears us: nothing is resigned, and until the parent is back nothing is tried."""
+        self._absent = change
+        self._is_gone |= change.kind is HostChangeKind.PARENT_GONE
         for member in self._members.values():
-            kinds.setdefault(type(member.backend), []).append(member)
-        return kinds
+            if member.router.state is not State.INITIALIZE:
+                self._wait(member, change, now, notices)
+            elif member.retry_at is not None:
+                member.retry_at = math.inf
+            member.rebuild |= self._is_gone
 
-    def _host_changed(self, change: HostChange, now: float, notices: list[Notice]) -> None:
-        if change.kind in (HostChangeKind.PARENT_DOWN, HostChangeKind.PARENT_UP):
-            self._parent_down = change.kind is HostChangeKind.PARENT_DOWN
-        for member in self._members.values():
-            if change.kind is HostChangeKind.PARENT_UP:
-                if member.retry_at is not None:
-                    member.retry_after = FIRST_RETRY
-                    self._retry(member, now, notices)
-            elif member.router.state is State.INITIALIZE:
-                if member.retry_at is not None and self._parent_down:
-                    member.retry_at = math.inf
-            else:
-                self._report(member, HostFailed(str(change.kind), change.message), now, notices)
-                self._lose_host(member, now, notices)
-
-    def _lose_host(self, member: Member, now: float, notices: list[Notice]) -> None:
+    def _wait(self, member: Member, change: HostChange, now: float, notices: list[Notice]) -> None:
+        self._report(member, HostChanged(change.kind, change.message, "waits"), now, notices)
         self._handle(member, Shutdown(Reason.HOST, resign=False), now, notices)
+        member.retry_at = math.inf
+
+    def _regain_parent(self, change: HostChange, now: float, notices: list[Notice]) -> None:
+        if self._is_gone:
+            try:
+                self.transport.reopen()
+            except BackendError as error:
+                failed = HostFailed("reopen", str(error), error.errno)
+                notices.append(Notice(now, self.transport.interface, None, None, failed))
+                return
+        self._absent, self._is_gone = None, False
+        for member in self._members.values():
+            if member.retry_at is not None:
+                self._report(member, HostChanged(change.kind, change.message, "restarts"), now, notices)
+                member.retry_after = FIRST_RETRY
+                self._retry(member, now, notices)
+
+    def _go_on(self, change: HostChange, now: float, notices: list[Notice]) -> None:
+        if change.kind is HostChangeKind.PARENT_RENAMED:  # sockets and prepared messages go by its index
+            self.transport.interface = change.value
+            for member in self._members.values():
+                member.backend.renamed(change.value)
+        went_on = HostChanged(change.kind, change.message, "went-on")
+        notices.append(Notice(now, self.transport.interface, None, None, went_on))
+
+    def _repair(self, member: Member, change: HostChange, now: float, notices: list[Notice]) -> None:
+        """Put back what somebody took away, or, where that becomes a fight, resign: the parent still carries it."""
+        if member.router.state is State.INITIALIZE:
+            member.rebuild = True
+            return
+        answer, failed = "gave-up", None
+        if member.may_repair(now):
+            try:
+                member.backend.repair(change.value)
+                answer = "repaired"
+            except BackendError as error:
+                failed = HostFailed("repair", str(error), error.errno)
+        self._report(member, HostChanged(change.kind, change.message, answer), now, notices)
+        if failed is not None:
+            self._report(member, failed, now, notices)
+        if answer != "repaired":
+            self._lose_host(member, now, notices, resign=True)
+            return
+        member.encode_ahead()  # its MAC may be another
+        if member.router.state is State.ACTIVE:
+            announcements = (Announce(address.ip) for address in member.router.config.addresses)
+            self._perform(member, tuple(announcements), now, notices)
+
+    def _lose_host(self, member: Member, now: float, notices: list[Notice], *, resign: bool = False) -> None:
+        self._handle(member, Shutdown(Reason.HOST, resign=resign), now, notices)
+        member.rebuild = True
         self._retry_later(member, now)
 
     def _retry_later(self, member: Member, now: float) -> None:
         # Without its parent a virtual router would become Active and be heard by nobody: wait for PARENT_UP.
-        member.retry_at = math.inf if self._parent_down else now + member.retry_after
+        member.retry_at = now + member.retry_after if self._absent is None else math.inf
         member.retry_after = min(2 * member.retry_after, LAST_RETRY)
         self._agenda.note(member)
 
     def _retry(self, member: Member, now: float, notices: list[Notice]) -> None:
-        try:
-            member.backend.close()
-            member.backend.prepare()
-        except BackendError as error:
-            self._report(member, HostFailed("prepare", str(error), error.errno), now, notices)
-            self._retry_later(member, now)
-            return
+        if member.rebuild:
+            try:
+                member.backend.close()
+                member.backend.prepare()
+            except BackendError as error:
+                self._report(member, HostFailed("prepare", str(error), error.errno), now, notices)
+                self._retry_later(member, now)
+                return
+            member.rebuild = False
         self._handle(member, Startup(), now, notices)
 
     def _end(self, member: Member, now: float, notices: list[Notice]) -> None:
@@ -315,6 +362,10 @@ class Node:
             member.backend.close()
         except BackendError as error:
             self._report(member, HostFailed("close", str(error), error.errno), now, notices)
+
+    def _tell_left(self, member: Member, now: float, notices: list[Notice]) -> None:
+        for message in member.backend.left_alone():
+            self._report(member, LeftAlone(message), now, notices)
 
     # -- notices --
 

@@ -117,6 +117,9 @@ class TroubledHost:
                 raise self._error(f"the host refuses {operation.command}")
             self.base.perform((operation,))
 
+    def take_left_alone(self) -> tuple[str, ...]:
+        return self.base.take_left_alone()
+
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         return functools.partial(self.perform, tuple(operations))
 

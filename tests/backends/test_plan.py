@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.backends.hosts import V4, TroubledHost, memory_host, snapshot
 from tests.backends.strategies import operations
 from vrrplib.backends.announce import AnnounceBackend
+from vrrplib.backends.journal import decode_lines, encode_line
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
@@ -22,7 +23,7 @@ from vrrplib.backends.operations import (
     SetSysctl,
     from_dict,
 )
-from vrrplib.backends.plan import decode_lines, encode_line, raise_sysctl, undo_all, undo_of
+from vrrplib.backends.plan import raise_sysctl, undo_all, undo_of
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 

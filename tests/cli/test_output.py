@@ -14,7 +14,17 @@ import pytest
 
 from tests.cli.commands import environment
 from vrrplib.cli.output import Output
-from vrrplib.election.actions import Discarded, HostFailed, Ready, Report, Stalled, StateChanged, Warned
+from vrrplib.election.actions import (
+    Discarded,
+    HostChanged,
+    HostFailed,
+    LeftAlone,
+    Ready,
+    Report,
+    Stalled,
+    StateChanged,
+    Warned,
+)
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import Problem
 from vrrplib.node import Notice
@@ -43,6 +53,17 @@ REPORTS = [
         "the host failed to activate: no",
     ),
     (HostFailed("prepare", "no"), {"event": "host-failed", "doing": "prepare", "message": "no"}, "prepare: no"),
+    (
+        HostChanged("address-lost", "192.0.2.9/24 was taken from vmac4-2-51", "repaired"),
+        {
+            "event": "host-changed",
+            "change": "address-lost",
+            "message": "192.0.2.9/24 was taken from vmac4-2-51",
+            "answer": "repaired",
+        },
+        "192.0.2.9/24 was taken from vmac4-2-51: put back",
+    ),
+    (LeftAlone("so it is"), {"event": "left-alone", "message": "so it is"}, "left as it is: so it is"),
     (Stalled(2.5), {"event": "stalled", "late": 2.5}, "stood still: a timer was 2.500 s late"),
     (Ready(), {"event": "ready"}, "would become Active, but for its sync group"),
     (Report(), {"event": "report", "message": "Report()"}, "Report()"),

@@ -14,7 +14,9 @@ from vrrplib.election.actions import (
     Deactivate,
     Discarded,
     Effect,
+    HostChanged,
     HostFailed,
+    LeftAlone,
     Ready,
     Reconfigure,
     Report,
@@ -38,6 +40,8 @@ REPORTS = [
     Stalled(1.5),
     Ready(),
     HostFailed("activate", "no such device", 19),
+    HostChanged("link-lost", "vmac4-2-51 was removed", "repaired"),
+    LeftAlone("eth0 has another MAC"),
 ]
 
 

@@ -12,7 +12,20 @@ from typing import ClassVar, Self
 
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
-from vrrplib.wire.addresses import MacAddress
+from vrrplib.wire.addresses import IPInterface, MacAddress
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExpectedLink:
+    """What a backend relies on, of a link of its own or (``name`` None) of the parent.
+
+    ``mac`` None is any; ``addresses`` must be among those that the link has. Without ``is_up`` it may be down.
+    """
+
+    name: str | None
+    mac: MacAddress | None = None
+    addresses: tuple[IPInterface, ...] = ()
+    is_up: bool = False
 
 
 class NetBackend(abc.ABC):
@@ -61,6 +74,28 @@ class NetBackend(abc.ABC):
         if was_active:
             self.activate()
 
+    def expected(self) -> tuple[ExpectedLink, ...]:
+        """What must be so on the host just now, for a Watch to compare with; nothing before ``prepare``."""
+        return ()
+
+    def repair(self, renamed_to: str = "") -> None:
+        """Put back what somebody else took away from what was prepared and, while active, from what answers.
+
+        ``renamed_to`` is what the backend's own link is called now, if that is what was done to it.
+        """
+        was_active = self.active
+        self.close()
+        self.prepare()
+        if was_active:
+            self.activate()
+
+    def renamed(self, interface: str) -> None:  # noqa: B027  # most need not know
+        """The interface has another name now."""
+
+    def left_alone(self) -> tuple[str, ...]:
+        """What was not given back since the last call, for somebody else has changed it meanwhile; in words."""
+        return ()
+
     @classmethod
     def prepare_all(cls, backends: Iterable[NetBackend]) -> None:
         """Prepare several; if one fails, those before it are closed again."""
@@ -99,21 +134,45 @@ class HostChangeKind(enum.StrEnum):
     """What a host can do by itself."""
 
     PARENT_DOWN = "parent-down"
+    """Set down by somebody."""
+    CARRIER_LOST = "carrier-lost"
     PARENT_UP = "parent-up"
+    """Usable again: up, and with a carrier."""
+    PARENT_GONE = "parent-gone"
+    """Removed, or moved to another network namespace; PARENT_UP when one of its name is there again."""
+    PARENT_RENAMED = "parent-renamed"
+    PARENT_MAC = "parent-mac"
+    """The parent has another MAC, and no backend minds."""
     LINK_LOST = "link-lost"
+    """A backend's own link was removed, renamed or moved."""
+    LINK_DOWN = "link-down"
+    MAC_CHANGED = "mac-changed"
+    """Of a backend's own link, or of the parent that is to have this one."""
     ADDRESS_LOST = "address-lost"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostChange:
-    """One such change, in words an operator understands."""
+    """One such change, in words an operator understands.
+
+    ``value`` is the new MAC of a parent, or the new name of a link; ``backend`` whom it concerns, None: all on the
+    interface.
+    """
 
     kind: HostChangeKind
     message: str = ""
+    value: str = ""
+    backend: NetBackend | None = None
 
 
 class Watch(abc.ABC):
-    """Tells what the host does by itself to what a Node relies on."""
+    """Tells what the host does by itself to what a Node relies on. The Node says which backends there are."""
+
+    def follow(self, backend: NetBackend) -> None:  # noqa: B027  # a Watch of the parent alone need not know
+        """Watch what this backend expects, too."""
+
+    def forget(self, backend: NetBackend) -> None:  # noqa: B027
+        """No longer."""
 
     @abc.abstractmethod
     def fileno(self) -> int:
@@ -121,7 +180,7 @@ class Watch(abc.ABC):
 
     @abc.abstractmethod
     def read(self) -> tuple[HostChange, ...]:
-        """What has changed since the last call; never blocks."""
+        """What has changed since the last call; never blocks, and does a bounded amount of work."""
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from vrrplib.backends.operations import Operation, from_dict
-from vrrplib.backends.plan import Claim, decode_lines, encode_line
+from vrrplib.backends.operations import Operation, SetMac, from_dict
+from vrrplib.backends.plan import Claim, Link
+from vrrplib.backends.upkeep import concerns, renamed
 from vrrplib.errors import BackendError
 
 FORMAT = 1
 LOCK = "lock"
 DEFAULT_STATE_DIR = "/run/vrrplib"
 Perform = Callable[[Sequence[Operation]], None]
+LinkAt = Callable[[int], Link | None]
 
 
 def state_directory(given: str | os.PathLike[str] | None) -> pathlib.Path:
@@ -33,10 +36,11 @@ def state_directory(given: str | os.PathLike[str] | None) -> pathlib.Path:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leftover:
-    """What a dead process left to be undone on ``interface``, newest first."""
+    """What a dead process left to be undone on ``interface``, newest first; in words what was left as it is."""
 
     interface: str
     operations: tuple[Operation, ...]
+    left_alone: tuple[str, ...] = ()
 
 
 class FileJournal:
@@ -78,11 +82,12 @@ class FileJournal:
 
 
 class JournalStore:
-    """The journals of one network namespace."""
+    """The journals of one network namespace. ``link_at`` finds a link by its index; without it none has changed."""
 
-    def __init__(self, directory: pathlib.Path, boot: str) -> None:
+    def __init__(self, directory: pathlib.Path, boot: str, link_at: LinkAt | None = None) -> None:
         self.directory = directory
         self._boot = boot
+        self._link_at = link_at
 
     def claim(self, claim: Claim, perform: Perform) -> FileJournal:
         """Take a virtual router; what dead processes left on its interface is undone first.
@@ -102,9 +107,17 @@ class JournalStore:
                 _begin(path, descriptor, encode_line(self._head(claim)))
         return FileJournal(self, claim, path, descriptor)
 
-    def clean(self, perform: Perform, interface: str | None = None, *, keep: bool = False) -> list[Leftover]:
+    def clean(
+        self,
+        perform: Perform,
+        interface: str | None = None,
+        left_alone: Callable[[Sequence[Operation]], tuple[str, ...]] = lambda _: (),
+        *,
+        keep: bool = False,
+    ) -> list[Leftover]:
         """Undo what dead processes left (on one interface), and tell; with ``keep`` only tell.
 
+        ``left_alone`` says which of some operations have not been, or would not be, done.
         BackendError if some of it cannot be undone; the rest is, and its journal stays, for another try.
         """
         if not self.directory.is_dir():
@@ -123,8 +136,11 @@ class JournalStore:
                         errors.append(error)
                         continue
                     gone.append(leftover.path)
-                    done.append(Leftover(leftover.interface, leftover.operations[::-1]))
-                done += self.undo_shared(index, perform, gone=gone, keep=keep)
+                    undo = leftover.operations[::-1]
+                    done.append(Leftover(leftover.interface, undo, (*leftover.left_alone, *left_alone(undo))))
+                for shared in self.undo_shared(index, perform, gone=gone, keep=keep):
+                    words = (*shared.left_alone, *left_alone(shared.operations))
+                    done.append(dataclasses.replace(shared, left_alone=words))
         if errors:
             raise errors[0]
         return done
@@ -148,11 +164,12 @@ class JournalStore:
         if not path.exists() or any(other not in gone for other in self.directory.glob(f"{index}-*.journal")):
             return []
         head, *lines = decode_lines(path.read_bytes()) or [{}]
-        undo = _operations(lines)[::-1] if self._is_ours(head) else ()
+        name, operations, words = self._as_it_is_now(head, lines) if self._is_ours(head) else ("", (), ())
+        undo = operations[::-1]
         if not keep:
             _perform_all(undo, perform)
             path.unlink(missing_ok=True)
-        return [Leftover(str(head.get("interface")), undo)] if undo else []
+        return [Leftover(name, undo, words)] if undo or words else []
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -188,8 +205,27 @@ class JournalStore:
                 head = lines[0] if lines else {}
                 if not self._is_ours(head):
                     path.unlink()  # of an earlier boot: the kernel has forgotten it all
-                elif interface in (None, head.get("interface")):
-                    yield _Dead(path, str(head.get("interface")), _operations(lines[1:]))
+                    continue
+                name, operations, words = self._as_it_is_now(head, lines[1:])
+                if interface in (None, name, head.get("interface")):
+                    yield _Dead(path, name, operations, words)
+
+    def _as_it_is_now(
+        self, head: dict[str, Any], lines: Sequence[dict[str, Any]]
+    ) -> tuple[str, tuple[Operation, ...], tuple[str, ...]]:
+        """The interface's name today, what is to be undone under that name, and in words what cannot be.
+
+        An interface is known again by its index together with its name or one of the MACs that it had.
+        """
+        name, operations = str(head.get("interface")), _operations(lines)
+        if self._link_at is None:
+            return name, operations, ()
+        link = self._link_at(int(head.get("index", 0)))
+        if link is not None and (link.name == name or str(link.mac) in _macs(head, operations)):
+            return link.name, tuple(renamed(operation, name, link.name) for operation in operations), ()
+        ours = tuple(operation for operation in operations if not concerns(operation, name))
+        words = f"{name} is gone, or moved to another network namespace: what was set on it cannot be undone here"
+        return name, ours, (words,) if len(ours) < len(operations) else ()
 
     def _head(self, claim: Claim) -> dict[str, Any]:
         return {"format": FORMAT, "boot": self._boot, "pid": os.getpid(), **dataclasses.asdict(claim)}
@@ -216,6 +252,25 @@ class JournalStore:
                     "with MAC swap an interface has room for one virtual router only",
                     operation="claim",
                 )
+
+
+def encode_line(values: dict[str, Any]) -> bytes:
+    """One line of a journal."""
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def decode_lines(data: bytes) -> list[dict[str, Any]]:
+    """The lines of a journal; a last one that was torn is left out: what it would have undone was not begun."""
+    lines = []
+    for line in data.split(b"\n")[:-1]:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(values, dict):
+            break
+        lines.append(values)
+    return lines
 
 
 def _append(descriptor: int, lines: bytes) -> None:
@@ -250,6 +305,13 @@ class _Dead:
     path: pathlib.Path
     interface: str
     operations: tuple[Operation, ...]
+    left_alone: tuple[str, ...]
+
+
+def _macs(head: dict[str, Any], operations: Sequence[Operation]) -> set[str]:
+    """Those that the interface had: its own, and what it was given while Active."""
+    swaps = [operation for operation in operations if isinstance(operation, SetMac)]
+    return {str(head.get("mac")), *(mac for swap in swaps for mac in (swap.mac, swap.expected) if mac)}
 
 
 def _undo(dead: _Dead, perform: Perform) -> None:

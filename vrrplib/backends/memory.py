@@ -29,6 +29,7 @@ from vrrplib.backends.operations import (
     SetToken,
 )
 from vrrplib.backends.plan import Claim, Host, Journal, Link
+from vrrplib.backends.upkeep import foreign
 from vrrplib.errors import BackendError
 from vrrplib.wire.addresses import Family, InterfaceLike, IPInterface, IPNetwork, MacAddress, to_interface
 
@@ -79,6 +80,7 @@ class MemoryHost:
         self._created: set[str] = set()
         self._addresses: dict[str, dict[IPInterface, None]] = {}
         self._sysctls: dict[str, str] = {}
+        self._left_alone: list[str] = []
         self._tables: dict[tuple[str, str], dict[str, Filter]] = {}  # the chains of each, as what made them
         self._no_source: set[tuple[str, IPInterface]] = set()
 
@@ -136,7 +138,14 @@ class MemoryHost:
 
     def perform(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
-            self._perform(operation)
+            if why := foreign(operation, lambda name: link.mac if (link := self.link(name)) else None, self.sysctl):
+                self._left_alone.append(why)
+            else:
+                self._perform(operation)
+
+    def take_left_alone(self) -> tuple[str, ...]:
+        left, self._left_alone = tuple(self._left_alone), []
+        return left
 
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         return functools.partial(self.perform, tuple(operations))

@@ -39,6 +39,7 @@ from vrrplib.backends.operations import (
     SetToken,
 )
 from vrrplib.backends.plan import Claim, Link
+from vrrplib.backends.upkeep import foreign
 from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace, hold, run_in
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, IPNetwork, MacAddress
@@ -60,6 +61,7 @@ class NetlinkHost:
         self._socket: NetlinkSocket | None = None
         self._filters: Filters | None = None
         self._held: int | None = None
+        self._left_alone: list[str] = []
 
     def __del__(self) -> None:
         self.close()
@@ -137,9 +139,19 @@ class NetlinkHost:
     def probe(self, filters: Sequence[Filter]) -> None:
         self._nftables().probe(filters)
 
+    def take_left_alone(self) -> tuple[str, ...]:
+        left, self._left_alone = tuple(self._left_alone), []
+        return left
+
     def clean(self, interface: str | None = None, *, dry_run: bool = False) -> list[Leftover]:
         """Undo what dead processes left; see :func:`cleanup`."""
-        return self._store().clean((lambda _: None) if dry_run else self.perform, interface, keep=dry_run)
+
+        def left_alone(operations: Sequence[Operation]) -> tuple[str, ...]:
+            if dry_run:
+                self._leave(operations)
+            return self.take_left_alone()
+
+        return self._store().clean(self.perform, interface, left_alone, keep=dry_run)
 
     def close(self) -> None:
         """Close the socket; it opens again when it is needed."""
@@ -190,6 +202,13 @@ class NetlinkHost:
             case _:
                 return True
 
+    def _leave(self, operations: Sequence[Operation]) -> None:
+        """Remember which of these are not done because somebody has changed the same since."""
+        for operation in operations:
+            why = foreign(operation, lambda name: link.mac if (link := self.link(name)) else None, self.sysctl)
+            if why and why not in self._left_alone:
+                self._left_alone.append(why)
+
     def _index(self, indexes: dict[str, int], operation: Operation, name: str) -> int:
         if name not in indexes:
             link = self.link(name)
@@ -224,6 +243,7 @@ class NetlinkHost:
     def _if_due(self, operation: SetMac | SetToken | DeleteLink) -> None:
         """Look only now, not when the batch was made, whether the link is the one that was meant."""
         if not self._is_due(operation):
+            self._leave((operation,))
             return
         indexes: dict[str, int] = {}
         if isinstance(operation, DeleteLink):
@@ -256,11 +276,12 @@ class NetlinkHost:
     # -- /proc/sys --
 
     def _write(self, operation: SetSysctl) -> None:
-        run_in(self._place(), functools.partial(write_sysctl, operation))
+        if not run_in(self._place(), functools.partial(write_sysctl, operation)):
+            self._leave((operation,))
 
     def _store(self) -> JournalStore:
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot)
+        return JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot, self.link)
 
 
 _shared: weakref.WeakValueDictionary[tuple[int, int], NetlinkHost] = weakref.WeakValueDictionary()

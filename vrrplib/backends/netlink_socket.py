@@ -50,7 +50,7 @@ class NetlinkSocket:
         self._socket.send(_numbered(message, self._sequence))
         answers: list[bytes] = []
         while True:
-            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+            for kind, flags, sequence, body in split_messages(self._socket.recv(_BUFFER)):
                 if sequence != self._sequence:
                     continue
                 if kind == _ERROR:
@@ -86,7 +86,7 @@ class NetlinkSocket:
                     raise
                 failures.setdefault(batch.last - batch.first, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)))
                 return failures
-            for kind, flags, sequence, body in _split(data):
+            for kind, flags, sequence, body in split_messages(data):
                 if kind != _ERROR or not batch.first <= sequence <= batch.last:
                     continue
                 if struct.unpack_from("=i", body, 16)[0]:
@@ -118,7 +118,7 @@ class NetlinkSocket:
         answers: dict[int, OSError | None] = {}
         wanted = range(first + 1, first + 1 + len(messages))
         while any(sequence not in answers for sequence in wanted):
-            for kind, flags, sequence, body in _split(self._socket.recv(_BUFFER)):
+            for kind, flags, sequence, body in split_messages(self._socket.recv(_BUFFER)):
                 if kind != _ERROR or sequence < first:
                     continue
                 failed = struct.unpack_from("=i", body, 16)[0] != 0
@@ -158,7 +158,7 @@ def _numbered(message: bytes, sequence: int, *, answer: bool = True) -> bytes:
     return message[:6] + struct.pack("=HI", flags, sequence) + message[12:]
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+def split_messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     """Type, flags, sequence number and the whole bytes of each message."""
     at = 0
     while at + HEADER.size <= len(data):

@@ -18,18 +18,19 @@ def read_sysctl(path: str) -> str | None:
         raise failure(f"reading {path}", error) from error
 
 
-def write_sysctl(operation: SetSysctl) -> None:
-    """Do ``operation``. Raises BackendError."""
+def write_sysctl(operation: SetSysctl) -> bool:
+    """Do ``operation``; False if somebody has changed it since, so that it is theirs. Raises BackendError."""
     try:
         file = _file(operation.path)
         if operation.expected is not None and file.read_text().strip() != operation.expected:
-            return  # somebody has changed it since: it is theirs
+            return False
         file.write_text(operation.value)
     except FileNotFoundError as error:
         if operation.expected is None:
             raise failure(operation.command, error, operation) from error
     except OSError as error:
         raise failure(operation.command, error, operation) from error
+    return True
 
 
 def _file(path: str) -> pathlib.Path:

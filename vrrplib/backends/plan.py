@@ -10,121 +10,32 @@ import abc
 import contextlib
 import dataclasses
 import importlib
-import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Iterable
+from typing import ClassVar
 
-from vrrplib.backends.base import NetBackend
+from vrrplib.backends.base import ExpectedLink, NetBackend
 from vrrplib.backends.exchange import addresses_of, exchange, removals_of, without_addresses
+from vrrplib.backends.host import Claim as Claim  # noqa: PLC0414  # they are known here too
+from vrrplib.backends.host import Host as Host  # noqa: PLC0414
+from vrrplib.backends.host import Journal as Journal  # noqa: PLC0414
+from vrrplib.backends.host import Link as Link  # noqa: PLC0414
 from vrrplib.backends.operations import (
     AddAddress,
     AddMacvlan,
     AddTable,
     DeleteLink,
     DeleteTable,
-    Filter,
     Operation,
     RemoveAddress,
     SetMac,
     SetSysctl,
     SetToken,
 )
+from vrrplib.backends.upkeep import Upkeep, renamed
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace
-from vrrplib.wire.addresses import IPInterface, IPNetwork, MacAddress
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Link:
-    """What a plan needs to know of an interface. Numbers of other interfaces are indexes, 0 for none.
-
-    ``kind`` is rtnetlink's, and ``wlan`` for a wireless one that the kernel tells no kind of. ``parent`` is what
-    it lies on, ``master`` what it is a port or member of, and ``port_of`` that one's kind. ``mode`` is a macvlan's.
-    ``identifier`` is what its addresses by Router Advertisement end in (ip(8)'s token), ``::`` for what the MAC
-    says; ``permanent_mac`` is the hardware's, where it has one.
-    """
-
-    name: str
-    index: int
-    mac: MacAddress
-    kind: str = ""
-    is_up: bool = True
-    parent: int = 0
-    master: int = 0
-    port_of: str = ""
-    mode: str = ""
-    identifier: str = "::"
-    permanent_mac: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Claim:
-    """Who wants to be the only one for a virtual router on an interface, as the journal's head keeps it."""
-
-    interface: str
-    index: int
-    mac: str
-    family: int
-    vrid: int
-    exclusive: bool
-    backend: str
-
-
-class Journal(Protocol):
-    """The undo operations of one backend that must survive a crash, oldest first."""
-
-    def record(self, undo: Sequence[Operation]) -> None:
-        """Keep these too, before what they undo is done."""
-
-    def ready(self, undo: Sequence[Operation]) -> Callable[[], None]:
-        """Encode these now; they are kept when the result is called."""
-
-    def share(self, undo: Operation) -> None:
-        """Keep this for the last backend on the interface."""
-
-    def mark(self) -> int:
-        """Where the record ends now."""
-
-    def rewind(self, mark: int) -> None:
-        """Forget what was recorded since ``mark``: it has been undone."""
-
-    def finish(self, perform: Callable[[Sequence[Operation]], None]) -> None:
-        """All of ours is undone: undo what was shared if nobody else needs it, and give up the claim."""
-
-
-class Host(Protocol):
-    """A host that operations can be done to: the kernel (``netlink.NetlinkHost``) or one in memory."""
-
-    def link(self, name: str | int) -> Link | None:
-        """The interface of that name or index."""
-
-    def addresses(self, name: str) -> tuple[IPInterface, ...]:
-        """Its addresses."""
-
-    def subnets(self, name: str) -> tuple[IPNetwork, ...]:
-        """What is routed to it without a gateway: its addresses' networks, and routes that the operator made.
-
-        Deprecated addresses do not count: IPv6 ones of virtual routers are.
-        """
-
-    def stacked(self, name: str) -> tuple[Link, ...]:
-        """What stands on it in its namespace: VLANs, macvlans."""
-
-    def sysctl(self, path: str) -> str | None:
-        """What a file below /proc/sys holds, stripped; None if it is not there."""
-
-    def claim(self, claim: Claim) -> Journal:
-        """Take a virtual router, undoing first what a dead process left; BackendError if a live one has it."""
-
-    def perform(self, operations: Sequence[Operation]) -> None:
-        """Do these, in order; BackendError at the first that fails."""
-
-    def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
-        """Get everything ready to do these when the result is called."""
-
-    def probe(self, filters: Sequence[Filter]) -> None:
-        """BackendError if the kernel could not do these, on any interface; nothing is changed."""
+from vrrplib.wire.addresses import MacAddress
 
 
 def undo_of(operation: Operation, host: Host) -> Operation | None:
@@ -201,6 +112,8 @@ class PlannedBackend(NetBackend):
         self._deactivate: tuple[Operation, ...] = ()
         self._deactivate_at_once: Callable[[], None] = _nothing
         self._plan_now: Plan | None = None
+        self._parent = Link(interface, 0, MacAddress(bytes(6)))  # as prepare() found it
+        self._upkeep: Upkeep | None = None
 
     @abc.abstractmethod
     def plan(self, host: Host, parent: Link) -> Plan:
@@ -227,6 +140,7 @@ class PlannedBackend(NetBackend):
             for operation in plan.prepare:
                 self._do(host, operation)
             self._mark = self._journal.mark()
+            self._parent = parent
             self._follow(host, plan)
             self._prepared = True
         except BaseException:  # Ctrl-C too
@@ -293,6 +207,8 @@ class PlannedBackend(NetBackend):
         # What is done to a link of ours its removal undoes: then a promotion waits for no file.
         undo = [operation for operation in plan.deactivate[::-1] if self._needs_undo(operation)]
         self._record = self._journal.ready(undo) if undo else _nothing
+        name, mac, macs = self._parent.name, self._parent.mac, (plan.mac, self.advertisement_mac)
+        self._upkeep = Upkeep(plan.prepare, plan.activate, plan.own_link, macs, name, mac)
 
     def close(self) -> None:
         if self._journal is None:
@@ -306,6 +222,41 @@ class PlannedBackend(NetBackend):
         self.active = self._touched = False
         self._journal = None
         self._undo = []
+
+    def expected(self) -> tuple[ExpectedLink, ...]:
+        return self._upkeep.expected[self.active] if self._prepared and self._upkeep else ()
+
+    def repair(self, renamed_to: str = "") -> None:
+        host, upkeep = self._host(), self._upkeep
+        if renamed_to and self._own_link:
+            host.perform((DeleteLink(renamed_to, str(self.mac)),))  # for its MAC; all is made anew
+        parent, own = host.link(self.interface), self._own_link is None or host.link(self._own_link)
+        if upkeep and own and parent and self._prepared and upkeep.is_lasting(parent.mac, active=self.active):
+            with contextlib.suppress(BackendError):  # else all anew
+                host.perform(upkeep.repair)
+                if self.active:
+                    self._activate()
+                return
+        super().repair()
+
+    def renamed(self, interface: str) -> None:
+        old, self.interface = self.interface, interface
+
+        def now(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+            return tuple(renamed(operation, old, interface) for operation in operations)
+
+        self._undo, self._deactivate = list(now(self._undo)), now(self._deactivate)
+        self._parent = dataclasses.replace(self._parent, name=interface)
+        if (plan := self._plan_now) is None:
+            return
+        plan = Plan(plan.mac, now(plan.prepare), now(plan.activate), now(plan.deactivate), plan.own_link)
+        record = self._record  # the journal goes by the name in its head
+        with contextlib.suppress(BackendError):  # if it is gone by now, a Watch will say so
+            self._follow(self._host(), plan)
+        self._record = record
+
+    def left_alone(self) -> tuple[str, ...]:
+        return self.host.take_left_alone() if self.host else ()
 
     def _do(self, host: Host, operation: Operation) -> None:
         assert self._journal is not None
@@ -368,25 +319,6 @@ def raise_sysctl(host: Host, path: str, least: int) -> tuple[SetSysctl, ...]:
     if value is None or (value.lstrip("-").isdigit() and int(value) >= least):
         return ()
     return (SetSysctl(path, str(least), shared=True),)
-
-
-def encode_line(values: dict[str, Any]) -> bytes:
-    """One line of a journal."""
-    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
-
-
-def decode_lines(data: bytes) -> list[dict[str, Any]]:
-    """The lines of a journal; a last one that was torn is left out: what it would have undone was not begun."""
-    lines = []
-    for line in data.split(b"\n")[:-1]:
-        try:
-            values = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(values, dict):
-            break
-        lines.append(values)
-    return lines
 
 
 def _nothing() -> None:

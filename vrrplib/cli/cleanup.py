@@ -34,5 +34,7 @@ def cleanup(
                 interface=leftover.interface,
                 command=operation.command,
             )
+        for words in leftover.left_alone:
+            output.event("left-alone", f"left as it is: {words}", interface=leftover.interface, message=words)
     if not leftovers:
         output.line("nothing to undo" + (f" on {interface}" if interface else ""))

@@ -10,11 +10,29 @@ from typing import Any, TypeVar
 
 import click
 
-from vrrplib.election.actions import Discarded, HostFailed, Ready, Report, Stalled, StateChanged, Warned
+from vrrplib.election.actions import (
+    Discarded,
+    HostChanged,
+    HostFailed,
+    LeftAlone,
+    Ready,
+    Report,
+    Stalled,
+    StateChanged,
+    Warned,
+)
 from vrrplib.node import Notice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_ANSWERS = {
+    "went-on": "goes on",
+    "repaired": "put back",
+    "waits": "waits for it",
+    "restarts": "starts again",
+    "gave-up": "gave up, and tries again later",
+}
+_ANSWER_STYLES = {"repaired": "yellow", "waits": "bold red", "gave-up": "bold red"}
 _STYLES = {"active": "bold green", "backup": "cyan", "initialize": "yellow"}
 
 
@@ -105,6 +123,16 @@ def describe(report: Report) -> tuple[str, str, dict[str, Any], str]:
         case HostFailed(doing, message, errno):
             fields = {"doing": doing, "message": message, "errno": errno}
             return "host-failed", f"the host failed to {doing}: {message}", fields, "bold red"
+        case HostChanged(change, message, answer):
+            fields = {"change": str(change), "message": message, "answer": answer}
+            return (
+                "host-changed",
+                f"{message}: {_ANSWERS.get(answer, answer)}",
+                fields,
+                _ANSWER_STYLES.get(answer, ""),
+            )
+        case LeftAlone(message):
+            return "left-alone", f"left as it is: {message}", {"message": message}, "yellow"
         case Stalled(late):
             return "stalled", f"stood still: a timer was {late:.3f} s late", {"late": late}, "yellow"
         case Ready():

@@ -229,17 +229,20 @@ def _show_plan(output: Output, backend: Backend, interface: str, config: RouterC
 
 
 def _serve(output: Output, backend: Backend, interface: str, config: RouterConfig, netns: Namespace) -> None:
+    from vrrplib.backends.watch import NetlinkWatch  # noqa: PLC0415
     from vrrplib.drivers.blocking import run as serve  # noqa: PLC0415  # a dry run has no use for these
     from vrrplib.transports.packet import PacketTransport  # noqa: PLC0415
 
+    watch = NetlinkWatch(interface, netns=netns)
     transport = PacketTransport(interface, netns=netns)
     printer = _Printer(output, interface, config, _mac(backend))
     try:
-        node = Node(transport)
+        node = Node(transport, watch=watch)
         node.add(Router(config, unix_time=time.time() - time.monotonic()), backend)
         serve([node], notify=printer)
     finally:
         transport.close()
+        watch.close()
         printer.finish()
     if printer.is_stuck:
         os._exit(0)  # all is given back; Python itself would wait for a lock that the stuck thread has, and abort

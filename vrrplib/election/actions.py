@@ -130,4 +130,24 @@ class HostFailed(Report):
     errno: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HostChanged(Report):
+    """The host did something by itself: ``change`` names it, ``message`` tells it, ``answer`` the Node's answer.
+
+    ``went-on``: nothing had to be done; ``repaired``; ``waits``: in Initialize until the interface is back;
+    ``restarts``: it is; ``gave-up``: resigned, and tried again later.
+    """
+
+    change: str
+    message: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone(Report):
+    """``message`` says what was not given back, for somebody else has changed it meanwhile."""
+
+    message: str
+
+
 Action: TypeAlias = Effect | Report

@@ -34,6 +34,10 @@ class Transport(abc.ABC):
     def fileno(self) -> int:
         """Readable when a frame waits."""
 
+    def reopen(self) -> None:
+        """Begin anew on the interface of this name, which was gone and is there again; the descriptor stays."""
+        raise BackendError(f"{self.interface}: {type(self).__name__} cannot be opened again", operation="reopen")
+
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of the interface."""

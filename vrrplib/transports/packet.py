@@ -66,7 +66,7 @@ class PacketTransport(Transport):
     BackendError for an interface that does not exist or is no Ethernet, and for a missing privilege.
 
     While the interface is down nothing is received and :meth:`send` fails; it works again when that is up.
-    An interface that is removed does not come back: open another transport. Also a context manager.
+    For an interface that was removed and is there again, :meth:`reopen` it. Also a context manager.
     """
 
     def __init__(self, interface: str, *, netns: Namespace = None) -> None:
@@ -131,6 +131,16 @@ class PacketTransport(Transport):
     def fileno(self) -> int:
         """Readable when a frame waits; -1 after :meth:`close`."""
         return self._packets.fileno()
+
+    def reopen(self) -> None:
+        if self.fileno() < 0:
+            raise BackendError(f"{self.interface}: the transport is closed", operation="reopen")
+        opened = run_in(self._netns, lambda: _open(self.interface, stays=True))
+        os.dup2(opened.packets.fileno(), self._packets.fileno(), inheritable=False)  # who waits on it goes on
+        for old in (opened.packets, *self._joined, *self._senders.values()):
+            old.close()
+        self._senders.clear()
+        self.mac, self._index, self._joined = opened.mac, opened.index, opened.joined
 
     def close(self) -> None:
         """Close the sockets, which leaves the groups; may be called again."""

@@ -1,0 +1,333 @@
+"""What a host does by itself to a virtual router's interface and links, from the kernel's own messages."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv6Interface
+from types import TracebackType
+from typing import Self
+
+from vrrplib.backends.base import ExpectedLink, HostChange, HostChangeKind, NetBackend, Watch
+from vrrplib.backends.netlink_socket import HEADER, NetlinkSocket, split_messages
+from vrrplib.errors import BackendError, ConfigError
+from vrrplib.namespaces import Namespace, run_in
+from vrrplib.wire.addresses import IPInterface, MacAddress
+
+MOST_MESSAGES_PER_READ = 256
+"""Of the kernel, for one call of :meth:`NetlinkWatch.read`; what is left is read by the next."""
+_RECEIVE_BUFFER = 1 << 22  # a thousand and more messages: 255 virtual routers become Active at once
+_LONGEST_MESSAGE = 1 << 16
+
+# <linux/rtnetlink.h>, <linux/if_link.h>, <linux/if.h>; the socket module lacks them
+_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _DELADDR, _GETADDR = 16, 17, 18, 20, 21, 22
+_REQUEST, _DUMP = 0x1, 0x300
+_LINK_GROUP, _IPV4_ADDRESS_GROUP, _IPV6_ADDRESS_GROUP = 0x1, 0x10, 0x100
+_LINK, _ADDRESS = struct.Struct("=BxHiII"), struct.Struct("=BBBBi")
+_ATTRIBUTE = struct.Struct("=HH")
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_NEW_NETNSID = 1, 3, 45
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
+_SO_RCVBUFFORCE = 33
+_ALL_LINKS = HEADER.pack(HEADER.size + _LINK.size, _GETLINK, _REQUEST | _DUMP, 0, 0) + bytes(_LINK.size)
+_ALL_ADDRESSES = HEADER.pack(HEADER.size + _ADDRESS.size, _GETADDR, _REQUEST | _DUMP, 0, 0) + bytes(_ADDRESS.size)
+
+
+@dataclasses.dataclass(slots=True)
+class _Link:
+    """A link as the kernel last told it."""
+
+    name: str
+    flags: int
+    mac: bytes
+    addresses: set[IPInterface] = dataclasses.field(default_factory=set)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Parent:
+    """What was last told of the interface."""
+
+    index: int
+    name: str
+    mac: bytes
+    state: HostChangeKind = HostChangeKind.PARENT_UP
+
+
+class NetlinkWatch(Watch):
+    """Watches ``interface`` and what the backends of its Node expect; give it to the Node, and close it at the end.
+
+    It compares the host with what the backends expect just now, and only when it has read all that the kernel said:
+    so it neither takes what they did for somebody else's doing, nor tells of what was undone meanwhile. Where
+    messages were lost (ENOBUFS), and before it tells of anything, it reads the host anew.
+
+    ``netns`` is the interface's namespace, as for :func:`vrrplib.namespaces.run_in`. BackendError if there is no
+    such interface. Needs no privilege. Also a context manager.
+    """
+
+    def __init__(self, interface: str, *, netns: Namespace = None) -> None:
+        if not isinstance(interface, str) or not interface:
+            raise ConfigError(f"interface must be the name of a network interface, not {interface!r}")
+        self._backends: list[NetBackend] = []
+        self._links: dict[int, _Link] = {}
+        self._own_indexes: dict[str, int] = {}  # of the backends' links, by the names that these should have
+        self._moved: set[int] = set()
+        self._is_stale = self._is_due = True
+        self._parent = _Parent(0, interface, b"")
+        self._asking = run_in(netns, NetlinkSocket)
+        try:
+            self._told = run_in(netns, _subscribe)
+        except BaseException:
+            self._asking.close()
+            raise
+        try:
+            self._read_host()
+            index = self._indexes().get(interface)
+            if index is None:
+                raise BackendError(f"no interface is named {interface!r}: see `ip link`", operation="watch")
+        except BaseException:
+            self.close()
+            raise
+        self._parent = _Parent(index, interface, self._links[index].mac)
+
+    def follow(self, backend: NetBackend) -> None:
+        self._backends.append(backend)
+        self._is_stale = True
+
+    def forget(self, backend: NetBackend) -> None:
+        self._backends = [other for other in self._backends if other is not backend]
+
+    def fileno(self) -> int:
+        """Readable when the kernel has said something; -1 after :meth:`close`."""
+        return self._told.fileno()
+
+    def read(self) -> tuple[HostChange, ...]:
+        if not self._drain() or ((is_stale := self._is_stale) and not self._refresh()):
+            return ()  # what is true now is not known yet
+        if not self._is_due:
+            return ()
+        changes, parent = self._compare()
+        if changes and not is_stale:  # make sure: of a link that was adopted nothing was ever told
+            if not self._refresh():
+                return ()
+            changes, parent = self._compare()
+        self._is_due = parent.index != self._parent.index  # another of this name: what is on it is made anew first
+        self._parent = parent
+        self._own_indexes |= {name: index for name, index in self._indexes().items() if name != parent.name}
+        return tuple(changes)
+
+    def close(self) -> None:
+        """Close the sockets; may be called again."""
+        self._told.close()
+        self._asking.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what the kernel says --
+
+    def _drain(self) -> bool:
+        """Read up to a bound; whether nothing is left."""
+        names: frozenset[str] | None = None
+        for _ in range(MOST_MESSAGES_PER_READ):
+            try:
+                data = self._told.recv(_LONGEST_MESSAGE)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    return True  # empty, or closed
+                self._is_stale = True
+                continue
+            names = self._names() if names is None else names
+            for kind, _, _, message in split_messages(data):
+                self._note(kind, message, names)
+        return False
+
+    def _refresh(self) -> bool:
+        """Read the host anew, and what was said meanwhile; whether all of it was read."""
+        self._is_stale = False
+        try:
+            self._read_host()
+        except OSError:
+            self._is_stale = True
+            return False
+        return self._drain() and not self._is_stale
+
+    def _read_host(self) -> None:
+        self._is_due = True
+        names = self._names()
+        self._links.clear()
+        for request in (_ALL_LINKS, _ALL_ADDRESSES):
+            for message in self._asking.request(request):
+                self._note(struct.unpack_from("=H", message, 4)[0], message, names)
+
+    def _names(self) -> frozenset[str]:
+        """Of the links that matter."""
+        own = (link.name for backend in self._backends for link in backend.expected() if link.name)
+        return frozenset((self._parent.name, *own))
+
+    def _note(self, kind: int, message: bytes, names: frozenset[str]) -> None:
+        if kind in (_NEWLINK, _DELLINK):
+            family, _, index, flags, _ = _LINK.unpack_from(message, HEADER.size)
+            if family:  # a bridge's, of a port: one that leaves the bridge is not gone
+                return
+            if kind == _DELLINK:
+                self._note_gone(index, message)
+            else:
+                self._note_link(index, flags, message, names)
+        elif kind in (_NEWADDR, _DELADDR):
+            family, length, _, _, index = _ADDRESS.unpack_from(message, HEADER.size)
+            if link := self._links.get(index):
+                self._is_due = True
+                change = link.addresses.add if kind == _NEWADDR else link.addresses.discard
+                change(_address(family, length, message))
+
+    def _note_gone(self, index: int, message: bytes) -> None:
+        if self._links.pop(index, None) is not None:
+            self._is_due = True
+        elif index != self._parent.index and not self._is_own(index):
+            return
+        moved = any(kind == _IFLA_NEW_NETNSID for kind, _ in _attributes(message, _LINK))
+        (self._moved.add if moved else self._moved.discard)(index)
+
+    def _note_link(self, index: int, flags: int, message: bytes, names: frozenset[str]) -> None:
+        link = self._links.get(index)
+        name, mac = "", b""
+        for kind, value in _attributes(message, _LINK):
+            if kind == _IFLA_IFNAME:  # comes first
+                name = value.rstrip(b"\0").decode(errors="surrogateescape")
+                if not (link or name in names or index == self._parent.index or self._is_own(index)):
+                    return
+            elif kind == _IFLA_ADDRESS:
+                mac = value
+                break
+        if link is None:
+            link = self._links[index] = _Link(name, flags, mac)
+        link.name, link.flags, link.mac = name or link.name, flags, mac or link.mac
+        self._is_due = True
+
+    def _is_own(self, index: int) -> bool:
+        return index in self._own_indexes.values()
+
+    # -- what it means --
+
+    def _indexes(self) -> dict[str, int]:
+        return {link.name: index for index, link in self._links.items()}
+
+    def _compare(self) -> tuple[list[HostChange], _Parent]:
+        """What is not as it was told or is expected, and what is now told of the parent."""
+        changes, parent = self._compare_parent()
+        if parent.state is HostChangeKind.PARENT_GONE or parent.index != self._parent.index:
+            return changes, parent  # and everything on it is gone too
+        indexes = self._indexes()
+        link = self._links[parent.index]
+        expected_macs = set()
+        complaints: list[HostChange] = []
+        for backend in self._backends:
+            for expected in backend.expected():
+                if expected.name is None:
+                    expected_macs.add(None if expected.mac is None else expected.mac.packed)
+                    found: _Link | None = link
+                else:
+                    found = self._links.get(indexes.get(expected.name, 0))
+                if fault := self._fault(backend, expected, found, parent.name):
+                    complaints.append(fault)
+                    break  # one is enough: all is repaired together
+        is_complained_of = any(change.kind is HostChangeKind.MAC_CHANGED for change in complaints)
+        if link.mac != parent.mac and link.mac not in expected_macs and not is_complained_of:
+            old, new = (MacAddress(mac) for mac in (parent.mac, link.mac))
+            message = f"{parent.name} has another MAC: {new}, not {old}"
+            changes.append(HostChange(HostChangeKind.PARENT_MAC, message, str(new)))
+            parent = dataclasses.replace(parent, mac=link.mac)
+        return [*changes, *complaints], parent
+
+    def _compare_parent(self) -> tuple[list[HostChange], _Parent]:
+        parent = self._parent
+        name = parent.name
+        changes = []
+        if parent.index not in self._links:
+            if parent.state is not HostChangeKind.PARENT_GONE:
+                parent = dataclasses.replace(parent, state=HostChangeKind.PARENT_GONE)
+                changes.append(HostChange(parent.state, f"{name} {self._fate(parent.index)}"))
+            index = self._indexes().get(name)
+            if index is None:
+                return changes, parent
+            parent = dataclasses.replace(parent, index=index, mac=self._links[index].mac)
+        link = self._links[parent.index]
+        if link.name != name:
+            message = f"{name} was renamed to {link.name}"
+            changes.append(HostChange(HostChangeKind.PARENT_RENAMED, message, link.name))
+        state, words = _state(link.flags)
+        if state is not parent.state:
+            changes.append(HostChange(state, f"{link.name} {words}"))
+        return changes, dataclasses.replace(parent, name=link.name, state=state)
+
+    def _fault(
+        self, backend: NetBackend, expected: ExpectedLink, found: _Link | None, parent: str
+    ) -> HostChange | None:
+        name = expected.name or parent
+        if found is None:
+            index = self._own_indexes.get(name, 0)
+            now = self._links[index].name if index in self._links else ""
+            return HostChange(HostChangeKind.LINK_LOST, f"{name} {self._fate(index)}", now, backend)
+        kind, words = None, ""
+        missing = [str(address) for address in expected.addresses if address not in found.addresses]
+        if expected.mac is not None and found.mac != expected.mac.packed:
+            kind, words = HostChangeKind.MAC_CHANGED, f"has the MAC {MacAddress(found.mac)}, not {expected.mac}"
+        elif expected.is_up and not found.flags & _IFF_UP:
+            kind, words = HostChangeKind.LINK_DOWN, "was set down"
+        elif missing:
+            kind, words = HostChangeKind.ADDRESS_LOST, f"has lost {', '.join(missing)}"
+        return None if kind is None else HostChange(kind, f"{name} {words}", backend=backend)
+
+    def _fate(self, index: int) -> str:
+        """What became of a link that is not there."""
+        if link := self._links.get(index):
+            return f"was renamed to {link.name}"
+        return "was moved to another network namespace" if index in self._moved else "was removed"
+
+
+def _state(flags: int) -> tuple[HostChangeKind, str]:
+    if not flags & _IFF_UP:
+        return HostChangeKind.PARENT_DOWN, "is down"
+    if not flags & _IFF_RUNNING:  # no carrier, or no lower link that is up, or not authenticated (802.1X)
+        return HostChangeKind.CARRIER_LOST, "has no carrier"
+    return HostChangeKind.PARENT_UP, "is up"
+
+
+def _subscribe() -> socket.socket:
+    told = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
+    try:
+        try:
+            told.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except OSError:  # not allowed: as much as net.core.rmem_max allows
+            told.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        told.bind((0, _LINK_GROUP | _IPV4_ADDRESS_GROUP | _IPV6_ADDRESS_GROUP))
+    except BaseException:
+        told.close()
+        raise
+    return told
+
+
+def _attributes(message: bytes, head: struct.Struct) -> Iterator[tuple[int, bytes]]:
+    """Kind and value of each attribute behind the two heads."""
+    at = HEADER.size + head.size
+    while at + _ATTRIBUTE.size <= len(message):
+        length, kind = _ATTRIBUTE.unpack_from(message, at)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind, message[at + _ATTRIBUTE.size : at + length]
+        at += (length + 3) & ~3
+
+
+def _address(family: int, length: int, message: bytes) -> IPInterface:
+    found = dict(_attributes(message, _ADDRESS))
+    if family == socket.AF_INET:  # of a point-to-point link, IFA_ADDRESS is the other end
+        return IPv4Interface((found.get(_IFA_LOCAL) or found[_IFA_ADDRESS], length))
+    return IPv6Interface((found.get(_IFA_LOCAL) or found[_IFA_ADDRESS], length))
