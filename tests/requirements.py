@@ -128,7 +128,8 @@ THE_KERNEL = "the kernel does it, and nothing of ours has a part in it"
 A_WALK = tests("linux/test_observer", "the_whole_way_through_a_failover")
 SILENT = tests("linux/test_silence", "a_backup_neither_answers_nor_forwards")
 BAD = router("a_bad_message_is_discarded_counted_and_changes_nothing")
-NO_ACCEPT = tests("backends/test_plan", "no_accept_is_refused_with_a_reason")
+NO_ACCEPT = tests("linux/test_no_accept", "a_router_that_accepts_nothing_forwards_and_answers_discovery")
+NOTHING_ACCEPTED = "backends.accepting:input_drop backends.operations:AddInputDrop"
 PLAN = "backends.macvlan:MacvlanBackend.plan"
 CHECKS = "wire.packets:_checks"
 SCREEN = "election.hearing:Hearing.screen"
@@ -411,8 +412,7 @@ PARAMETERS = (
         "defines",
         "5798/9568 6.1",
         "Accept_Mode is off by default.",
-        but="ours is on, as in every Linux daemon; `RouterConfig.strict` has it off, which no backend can do "
-        "yet ([rfc-notes](rfc-notes.md))",
+        but="ours is on, as in every Linux daemon; `RouterConfig.strict` has it off ([rfc-notes](rfc-notes.md))",
         obeys=tests("election/test_config", "strict_has_the_defaults_of_rfc_9568_and_takes_others"),
         violates=tests("election/test_config", "the_defaults_are_those_of_linux_daemons"),
     ),
@@ -420,9 +420,9 @@ PARAMETERS = (
         "MUST NOT",
         "5798/9568 6.1 6.4.3",
         "Accept_Mode off must not keep neighbour solicitations and advertisements out.",
-        but="every backend refuses Accept_Mode off instead of pretending, so nothing is kept out",
-        obeys=A_WALK,
-        violates=NO_ACCEPT,
+        where=NOTHING_ACCEPTED,
+        obeys=NO_ACCEPT,
+        violates=tests("backends/test_netlink_filters", "discovery_is_let_in_before_anything_is_dropped"),
     ),
 )
 
@@ -606,18 +606,20 @@ ACTIVE = (
         "MUST",
         "2338/3768 6.4.3; 5798/9568 6.4.3",
         "It accepts packets to the virtual addresses if it owns them, or in version 3 if Accept_Mode is on.",
-        where=PLAN,
-        obeys=SILENT,
-        violates=NO_ACCEPT,
+        where=f"{PLAN} {NOTHING_ACCEPTED}",
+        obeys=tests("linux/test_no_accept", "a_router_that_accepts", "an_owner_accepts"),
+        violates=tests("backends/test_accepting", "an_owner_accepts_whatever_the_mode"),
     ),
     asks(
         "MUST NOT",
         "2338/3768 6.4.3; 5798/9568 6.4.3",
         "Otherwise it does not accept them.",
-        but="no backend can keep packets out: each refuses Accept_Mode off, and on is the default. In version 2, "
-        "which has no such mode, they are accepted all the same, as by every Linux daemon",
-        violates=NO_ACCEPT + tests("election/test_config", "the_defaults_are_those_of_linux_daemons"),
-        untested="obeys: no backend does it",
+        where=NOTHING_ACCEPTED,
+        but="on is the default. In version 2, which has no such mode, they are accepted too, as by every Linux "
+        "daemon, unless `accept_mode` is off",
+        obeys=NO_ACCEPT,
+        violates=tests("linux/test_no_accept", "after_a_crash_nothing_is_accepted_until_it_is_cleaned_up")
+        + tests("election/test_config", "the_defaults_are_those_of_linux_daemons"),
     ),
     asks(
         "MUST",
@@ -627,7 +629,7 @@ ACTIVE = (
         but="a host that is lost says nothing, for it keeps nothing: `Shutdown(resign=False)`",
         obeys=case("T48", "T63"),
         violates=cell("active", "host lost")
-        + tests("test_node", "a_host_lost_while_active_is_left_without_resigning"),
+        + tests("test_node", "an_interface_lost_while_active_is_left_without_resigning"),
     ),
     asks(
         "MUST",
@@ -787,7 +789,7 @@ SENDING = (
         "MUST",
         "2338/3768 7.2; 5798/9568 7.2",
         "Its Ethernet source is the virtual MAC.",
-        where="node:Node._encode backends.base:NetBackend.advertisement_mac",
+        where="member:Member.encode backends.base:NetBackend.advertisement_mac",
         but="not with `AnnounceBackend`, which has no virtual MAC",
         obeys=tests("test_node_frames", "the_frame_follows_the_backends_mac") + A_WALK,
         violates=tests("linux/test_silence", "no_frame_from_the_virtual_mac_but_while_active"),

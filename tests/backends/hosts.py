@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ PHYSICAL = "02:00:00:00:00:01"
 BOOT = "6f5f2b9c-this-boot"
 V4 = RouterConfig(vrid=51, addresses=("10.77.0.100/24", "10.77.0.101/24"), primary_address="10.77.0.1")
 V6 = RouterConfig(vrid=51, addresses=("fe80::51/64", "fd77::100/64"), primary_address="fe80::1")
+V4_CLOSED, V6_CLOSED = (dataclasses.replace(config, accept_mode=False) for config in (V4, V6))
 
 
 class Standing(MacvlanBackend):
@@ -39,8 +41,13 @@ class DownWhileBackup(MacvlanBackend):
 
 
 BACKENDS = (MacvlanBackend, Standing, DownWhileBackup, MacSwapBackend, AnnounceBackend)
-CASES = [(kind, config) for kind in BACKENDS for config in (V4, V6)]
-NAMES = [f"{kind.kind}-{config.family.name.lower()}" for kind, config in CASES]
+CASES = [
+    *((kind, config) for kind in BACKENDS for config in (V4, V6)),
+    *((MacvlanBackend, V4_CLOSED), (Standing, V6_CLOSED), (AnnounceBackend, V6_CLOSED)),
+]
+NAMES = [
+    f"{kind.kind}-{config.family.name.lower()}" + "-no-accept" * (not config.accept_mode) for kind, config in CASES
+]
 
 
 def memory_host(kind: type[MemoryHost] = MemoryHost) -> MemoryHost:

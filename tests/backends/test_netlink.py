@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import subprocess
@@ -278,10 +279,9 @@ def test_a_dry_run_s_operations_are_the_real_ones(machine: Host, kernel: Netlink
 
             return record
 
-    config = RouterConfig(
-        vrid=config.vrid, addresses=config.addresses,
-        primary_address=primary_address("eth0", config.family, netns=machine.namespace),
-    )  # fmt: skip
+    config = dataclasses.replace(
+        config, primary_address=primary_address("eth0", config.family, netns=machine.namespace)
+    )
     before = machine.dump()
     dry = DryRunBackend(kind("eth0", config), host=kernel)
     for step in life(dry):

@@ -92,6 +92,17 @@ def test_a_batch_is_one_transaction(machine: Host, kernel: NetlinkHost) -> None:
     assert before.diff(machine.dump()) == []
 
 
+def test_a_table_is_replaced_in_one_transaction(machine: Host, kernel: NetlinkHost) -> None:
+    kernel.perform((AddTable("ip", TABLE), AddInputDrop(TABLE, ("10.77.0.100",), "eth0")))
+    other = AddInputDrop(TABLE, ("10.77.0.101",), "eth0")
+    kernel.batch((DeleteTable("ip", TABLE), AddTable("ip", TABLE), other))()
+    kernel.batch((DeleteTable("ip6", TABLE), AddTable("ip6", TABLE)))()  # and one that was not there
+    listed = machine.run("nft", "list", "ruleset").stdout
+    assert "10.77.0.101" in listed
+    assert "10.77.0.100" not in listed
+    assert f"table ip6 {TABLE}" in listed
+
+
 def test_a_batch_with_both_kinds_is_done_in_its_order(machine: Host, kernel: NetlinkHost) -> None:
     kernel.batch((AddTable("netdev", TABLE), MADE))()
     kernel.batch((SetLinkUp("v"), AddEgressDrop(TABLE, "v"), SetMacvlanMode("v", "source")))()
@@ -224,6 +235,19 @@ def test_an_egress_drop_survives_that_the_operator_flushes_all_rules(machine: Ho
     assert "policy drop" in machine.run("nft", "list", "table", "netdev", TABLE).stdout
     kernel.perform((DeleteTable("netdev", TABLE),))
     assert machine.run("nft", "list", "ruleset").stdout == ""
+
+
+def test_discovery_is_let_in_before_anything_is_dropped(machine: Host, kernel: NetlinkHost) -> None:
+    """RFC 9568 6.1: Accept_Mode off must not drop neighbour solicitations and advertisements."""
+    drop = AddInputDrop(TABLE, ("fe80::51", "fd77::100"), "eth0")
+    kernel.perform((AddTable("ip6", TABLE), drop))
+    chain = machine.run("nft", "list", "chain", "ip6", TABLE, "input").stdout
+    rules = [line.strip() for line in chain.splitlines()[3:-2]]
+    assert rules == [
+        "icmpv6 type 135-136 accept",
+        'iif "eth0" ip6 daddr fe80::51 drop',
+        "ip6 daddr @addresses drop",
+    ]
 
 
 # -- a kernel that cannot --

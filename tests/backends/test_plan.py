@@ -24,8 +24,7 @@ from vrrplib.backends.operations import (
     from_dict,
 )
 from vrrplib.backends.plan import raise_sysctl, undo_all, undo_of
-from vrrplib.election.config import RouterConfig
-from vrrplib.errors import BackendError, ConfigError
+from vrrplib.errors import BackendError
 
 ARP_IGNORE = "net/ipv4/conf/eth0/arp_ignore"
 
@@ -131,16 +130,6 @@ def test_raise_sysctl_leaves_out_what_the_kernel_does_not_have():
 
 
 # -- PlannedBackend --
-
-
-@pytest.mark.parametrize("kind", ["macvlan", "macswap", "announce"])
-def test_no_accept_is_refused_with_a_reason(kind):
-    from tests.backends.hosts import BACKENDS
-
-    (backend,) = (candidate for candidate in BACKENDS if candidate.kind == kind)
-    config = RouterConfig(vrid=51, addresses=("10.77.0.100",), primary_address="10.77.0.1", accept_mode=False)
-    with pytest.raises(ConfigError, match="accept_mode must be True"):
-        backend("eth0", config)
 
 
 def test_activation_is_prepared_ahead():

@@ -49,7 +49,6 @@ MAC = "00:00:5e:00:01:33"
         ([*ONE, "--mac", "01:00:5e:00:00:01"], ["mac", "unicast", "01:00:5e:00:00:01"]),
         ([*ONE, "--backend", "macswap", "--xmit-base"], ["--xmit-base", "macvlan", "macswap"]),
         ([*ONE, "--backend", "announce", "--mac", MAC], ["--mac", "macvlan", "announce"]),
-        ([*ONE, "--no-accept"], ["--no-accept", "accept_mode"]),
         ([*ONE, "--realtime", "100"], ["realtime", "1-99", "100"]),
         ([*ONE, "--peer", "fe80::1"], ["peers", "IPv4", "fe80::1"]),
         ([*ONE, "--peer", "224.0.0.18"], ["peers", "unicast", "224.0.0.18"]),

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vrrplib.backends.operations import AddAddress, Operation, RemoveAddress
+from vrrplib.election.config import OWNER_PRIORITY, RouterConfig
+
+
+def is_alike(one: RouterConfig, other: RouterConfig) -> bool:
+    """Whether they differ in nothing that a plan looks at but the addresses."""
+    owners = [config.priority == OWNER_PRIORITY for config in (one, other)]
+    return (one.accept_mode or owners[0] is owners[1]) and all(
+        getattr(one, name) == getattr(other, name) for name in ("vrid", "family", "virtual_mac", "accept_mode")
+    )
 
 
 def addresses_of(operations: Iterable[Operation]) -> tuple[AddAddress, ...]:

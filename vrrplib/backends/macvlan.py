@@ -7,13 +7,13 @@ import errno
 import re
 from collections.abc import Iterable
 
+from vrrplib.backends.accepting import table_name
 from vrrplib.backends.exchange import removals_of
 from vrrplib.backends.operations import (
     AddAddress,
     AddEgressDrop,
     AddMacvlan,
     AddTable,
-    Filter,
     Operation,
     RemoveAddress,
     RemoveEgressDrop,
@@ -168,11 +168,7 @@ class MacvlanBackend(PlannedBackend):
                 "or choose another name",
                 operation="prepare",
             )
-        plan = self._plan(host, parent, name)
-        filters = [operation for operation in plan.prepare if isinstance(operation, Filter)]
-        if filters:
-            host.probe(filters)
-        return plan
+        return self._plan(host, parent, name)
 
     def _name(self, parent: Link) -> str:
         return self.name or f"vmac{self.config.family}-{parent.index}-{self.config.vrid}"
@@ -197,7 +193,7 @@ class MacvlanBackend(PlannedBackend):
         if self.standing:
             there = [item for item in addresses if not item.prefix_route or item.interface.ip.is_link_local]
             added = tuple(item for item in addresses if item not in there)
-            table = f"vrrplib{config.family}-{parent.index}-{config.vrid}"
+            table = table_name(config, parent.index)
             guard, shut = AddTable("netdev", table), AddEgressDrop(table, name)
             # The table outlives the link, which must have no moment without the filter: it is made first.
             prepare = [guard, *prepare, shut, *there, SetLinkUp(name)]

@@ -13,8 +13,9 @@ import importlib
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from vrrplib.backends.accepting import around, input_drop, instead, kept_out
 from vrrplib.backends.base import ExpectedLink, NetBackend
-from vrrplib.backends.exchange import addresses_of, exchange, removals_of, without_addresses
+from vrrplib.backends.exchange import addresses_of, exchange, is_alike, removals_of, without_addresses
 from vrrplib.backends.host import Claim as Claim  # noqa: PLC0414  # they are known here too
 from vrrplib.backends.host import Host as Host  # noqa: PLC0414
 from vrrplib.backends.host import Journal as Journal  # noqa: PLC0414
@@ -25,6 +26,7 @@ from vrrplib.backends.operations import (
     AddTable,
     DeleteLink,
     DeleteTable,
+    Filter,
     Operation,
     RemoveAddress,
     SetMac,
@@ -33,7 +35,7 @@ from vrrplib.backends.operations import (
 )
 from vrrplib.backends.upkeep import Upkeep, renamed
 from vrrplib.election.config import RouterConfig
-from vrrplib.errors import BackendError, ConfigError
+from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace
 from vrrplib.wire.addresses import MacAddress
 
@@ -94,8 +96,6 @@ class PlannedBackend(NetBackend):
     def __init__(
         self, interface: str, config: RouterConfig, *, netns: Namespace = None, host: Host | None = None
     ) -> None:
-        if not config.accept_mode:
-            raise ConfigError(f"accept_mode must be True: {type(self).__name__} cannot keep packets out")
         self.interface = interface
         self.config = config
         self.netns = netns
@@ -134,7 +134,10 @@ class PlannedBackend(NetBackend):
         self._journal = host.claim(self._claim(parent))
         try:
             # read again: taking the claim may have undone what a dead process left
-            plan = self.plan(host, host.link(self.interface) or parent)
+            parent = host.link(self.interface) or parent
+            plan = _complete(self.plan(host, parent), self.config, parent)
+            if filters := [operation for operation in plan.prepare if isinstance(operation, Filter)]:
+                host.probe(filters)
             self.mac = plan.mac
             self._own_link = plan.own_link
             for operation in plan.prepare:
@@ -171,7 +174,7 @@ class PlannedBackend(NetBackend):
 
     def reconfigure(self, config: RouterConfig) -> None:
         """As in NetBackend; where only addresses differ nothing else is touched, and those that stay stay."""
-        if not self._prepared or not _is_alike(config, self.config):
+        if not self._prepared or not is_alike(config, self.config):
             super().reconfigure(config)
             return
         old, self.config = self.config, config
@@ -180,6 +183,8 @@ class PlannedBackend(NetBackend):
         host = self._host()
         parent = host.link(self.interface)
         old_plan, new_plan = self._plan_now, self.replan(host, parent) if parent else None
+        if new_plan and parent:
+            new_plan = _complete(new_plan, config, parent)
         if old_plan is None or new_plan is None or not _differ_in_addresses_only(old_plan, new_plan):
             super().reconfigure(config)
         else:
@@ -187,6 +192,9 @@ class PlannedBackend(NetBackend):
 
     def _replace_addresses(self, host: Host, old: Plan, new: Plan) -> None:
         assert self._journal is not None
+        drop = kept_out(new.prepare)
+        if drop:
+            host.batch(instead(kept_out(old.prepare), drop))()
         come, go = addresses_of(new.prepare), addresses_of(old.prepare)  # those that stand
         if self._touched:
             come, go = come + addresses_of(new.activate), go + addresses_of(old.activate)
@@ -195,6 +203,8 @@ class PlannedBackend(NetBackend):
             self._journal.record(self._deactivate[::-1])
             self._deactivate_at_once = host.batch(self._deactivate)
         host.perform(exchange(go, come))
+        if drop:
+            host.batch(instead(None, drop))()
         self._follow(host, new)
 
     def _follow(self, host: Host, plan: Plan) -> None:
@@ -292,18 +302,17 @@ class PlannedBackend(NetBackend):
         return self.host
 
 
-def _is_alike(one: RouterConfig, other: RouterConfig) -> bool:
-    """Whether they differ in nothing that a plan looks at but the addresses."""
-    return all(
-        getattr(one, name) == getattr(other, name) for name in ("vrid", "family", "virtual_mac", "accept_mode")
-    )
-
-
 def _differ_in_addresses_only(old: Plan, new: Plan) -> bool:
     return (old.own_link, old.mac) == (new.own_link, new.mac) and all(
         without_addresses(before) == without_addresses(after)
         for before, after in ((old.activate, new.activate), (old.deactivate, new.deactivate))
     )
+
+
+def _complete(plan: Plan, config: RouterConfig, parent: Link) -> Plan:
+    """With what ``accept_mode`` asks for, which is alike for all backends."""
+    added = addresses_of((*plan.prepare, *plan.activate))
+    return dataclasses.replace(plan, prepare=around(plan.prepare, input_drop(config, parent.index, added)))
 
 
 def kernel_host(netns: Namespace = None) -> Host:

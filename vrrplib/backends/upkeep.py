@@ -80,7 +80,9 @@ def renamed(operation: Operation, old: str, new: str) -> Operation:
     """The same operation when the interface ``old`` is called ``new``."""
     if old == new:
         return operation
-    changes: dict[str, Any] = {field: new for field in ("name", "parent") if getattr(operation, field, None) == old}
+    changes: dict[str, Any] = {
+        field: new for field in ("name", "parent", "device") if getattr(operation, field, None) == old
+    }
     if isinstance(operation, SetSysctl) and concerns(operation, old):
         parts = operation.path.split("/")
         changes["path"] = "/".join([*parts[:3], new, *parts[4:]])

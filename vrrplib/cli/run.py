@@ -151,13 +151,7 @@ def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
 def _check(interface: str, backend: type[Backend], arguments: dict[str, Any], fields: dict[str, Any]) -> None:
     """Say what is wrong with the values themselves before the host is asked for anything."""
     config = RouterConfig(**fields, primary_address=_placeholder(fields["addresses"]))
-    try:
-        backend(interface, config, **arguments)
-    except ConfigError as error:
-        if config.accept_mode:
-            raise
-        # RFC 9568 6.1: packets to the virtual addresses MUST NOT be accepted then
-        raise ConfigError(f"--no-accept cannot be had: {error}; leave it out, and filter with nftables") from None
+    backend(interface, config, **arguments)
 
 
 def _config(interface: str, fields: dict[str, Any], primary: IPAddress, *, given: bool) -> RouterConfig:
