@@ -223,6 +223,11 @@ def test_xmit_base_advertises_from_the_interface_and_answers_with_the_virtual_ma
         ({"kind": "vrf"}, "eth2 is a VRF device"),
         ({"kind": "ipvlan"}, "eth2 is an ipvlan"),
         ({"kind": "wlan"}, "eth2 is wireless"),
+        (
+            {"kind": "macvlan", "mode": "private"},
+            "eth2 is a macvlan in mode private, .* use the interface below it",
+        ),
+        ({"kind": "macvlan", "mode": "passthru"}, "eth2 is a macvlan in mode passthru"),
     ],
 )
 def test_an_interface_that_carries_no_macvlan_is_refused_before_anything_is_changed(facts, words):
@@ -238,6 +243,22 @@ def test_an_interface_that_carries_no_macvlan_is_refused_before_anything_is_chan
 @pytest.mark.parametrize("kind", ["", "veth", "bond", "bridge", "vlan", "macvlan", "dummy", "team"])
 def test_others_carry_one(kind):
     assert why_no_macvlan(Link("x", 7, MacAddress(PHYSICAL), kind)) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "bridge"}, {"standing": True}])
+def test_beside_another_macvlan_the_link_is_down_while_backup_and_in_vepa_mode(options):
+    """A sibling that is up and has the source MAC of an advert would keep it for itself (tests/vm)."""
+    host = memory_host()
+    host.add_interface("eth2", PHYSICAL, ["10.77.0.1/24"], kind="macvlan", mode="bridge")
+    before = snapshot(host)
+    with MacvlanBackend("eth2", V4, host=host, name="vmac", **options) as backend:
+        backend.prepare()
+        assert (host.link("vmac").mode, host.link("vmac").is_up) == ("vepa", False)
+        backend.activate()
+        assert (host.link("vmac").mode, host.link("vmac").is_up) == ("vepa", True)
+        backend.deactivate()
+        assert not host.link("vmac").is_up
+    assert snapshot(host) == before
 
 
 def test_on_a_member_of_a_vrf_the_link_is_a_member_too():

@@ -32,6 +32,8 @@ LONGEST_NAME = 15  # IFNAMSIZ, less its terminating zero
 INERT_MODE = "source"
 """With an empty list of sources a macvlan receives nothing while it is up, and is one message away from Active."""
 LIVE_MODES = ("private", "bridge", "vepa")
+_MODES_THAT_HEAR = ("bridge", "vepa")
+"""Of a macvlan that carries a virtual router: what has the source MAC of a sibling in vepa mode comes to these."""
 _NO_SUCH_MODE = (errno.EINVAL, errno.EOPNOTSUPP)
 _PASSTHRU = (
     "mode cannot be passthru, which gives the interface itself the virtual MAC, and cuts the host off from its LAN "
@@ -95,6 +97,9 @@ class MacvlanBackend(PlannedBackend):
     Backup too, behind a filter that lets nothing out: promotion is then the same whatever their number, and the
     Backup's own processes reach themselves when they ask for a virtual address.
 
+    On an interface that is a macvlan itself the link is down while Backup, with its addresses away, and its mode is
+    vepa, whatever was asked for: else that interface would not hear another router's advertisements.
+
     docs/backends.md tells when to choose what.
     """
 
@@ -126,7 +131,8 @@ class MacvlanBackend(PlannedBackend):
         self.virtual_mac = None if mac is None else _unicast(mac)
         self.standing = standing
         self._parent_mac: MacAddress | None = None
-        self._has_source_mode = True  # until the kernel says otherwise
+        self._has_source_mode = True  # until the kernel says otherwise, or beside another macvlan
+        self._live_mode = mode
 
     @property
     def advertisement_mac(self) -> MacAddress:
@@ -178,17 +184,21 @@ class MacvlanBackend(PlannedBackend):
         self._refuse_owned(host, parent)
         self._parent_mac = parent.mac
         virtual = self.virtual_mac or config.virtual_mac
+        if parent.kind == "macvlan":
+            # The two are siblings then, and hear a multicast frame by its source: that of a link that is up and has
+            # the virtual MAC itself, so another router's advert, is for that link alone; in vepa mode for all.
+            self._has_source_mode, self._live_mode = False, "vepa"
         prepare: list[Operation] = []
         if config.family is Family.IPV4:
             # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
             prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1)
             prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2)
-        first_mode = INERT_MODE if self._has_source_mode else self.mode
+        first_mode = INERT_MODE if self._has_source_mode else self._live_mode
         prepare.append(AddMacvlan(name, parent.name, str(virtual), first_mode, master=_vrf(host, parent)))
         prepare += self._link_sysctls(host, parent, name)
         if not self._has_source_mode:
             return self._down_while_backup(Plan(virtual, tuple(prepare), (), (), name), host, parent)
-        live, inert = SetMacvlanMode(name, self.mode), SetMacvlanMode(name, INERT_MODE)
+        live, inert = SetMacvlanMode(name, self._live_mode), SetMacvlanMode(name, INERT_MODE)
         addresses = self._addresses(host, parent, name)
         if self.standing:
             there = [item for item in addresses if not item.prefix_route or item.interface.ip.is_link_local]
@@ -260,6 +270,11 @@ def _ipv6_switch(name: str) -> tuple[SetSysctl, SetSysctl]:
 
 def why_no_macvlan(parent: Link) -> str | None:
     """Why an interface cannot carry a macvlan, as what follows its name in a sentence; None if it can."""
+    if parent.kind == "macvlan" and parent.mode not in ("", *_MODES_THAT_HEAR):
+        return (
+            f"is a macvlan in mode {parent.mode}, which would not hear other routers: use the interface below it, "
+            f"or one in mode {' or '.join(_MODES_THAT_HEAR)}"
+        )
     return _NO_MACVLAN.get(parent.port_of) or _NO_MACVLAN_ON.get(parent.kind)
 
 
