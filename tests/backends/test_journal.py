@@ -165,7 +165,9 @@ def test_a_journal_of_an_earlier_boot_is_forgotten(place):
         abandon(journal)
     perform = Recorder()
     store = JournalStore(place, BOOT)
+    there = sorted(place.iterdir())
     assert store.clean(perform, keep=True) == []
+    assert sorted(place.iterdir()) == there
     journal = store.claim(claim(), perform)
     assert perform.done == []
     journal.finish(perform)

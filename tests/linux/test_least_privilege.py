@@ -10,8 +10,8 @@ from tests.linux.running import V4, V6, VIRTUAL_V4, VIRTUAL_V6
 from tests.linux.unprivileged import as_nobody, as_root_of, settle, state_of_nobody, user_namespace
 
 ENOUGH = ("net_admin", "net_raw")
-CASES = [("macvlan", 4, True), ("macvlan", 6, False), ("macswap", 6, True), ("announce", 4, False)]
-USER_CASES = [("macvlan", 4, False), ("macvlan", 6, True)]
+CASES = [("macvlan", 4, True), ("standing", 6, True), ("macswap", 6, True), ("announce", 4, False)]
+USER_CASES = [("macvlan", 4, False), ("standing", 6, True)]
 NAMES = ("backend", "family", "killed")
 BOTH = ("10.77.0.1/24", "fd77::1/64")
 
@@ -25,6 +25,9 @@ def _another_user(_namespaces: None) -> None:
 def arguments(lab: Lab, backend: str = "macvlan", family: int = 4) -> list[str]:
     addresses = [word for address in (V4 if family == 4 else V6) for word in ("--address", address)]
     state = ["--state-dir", str(state_of_nobody(lab))]
+    if backend == "standing":  # with rules of nftables
+        state.append("--standing")
+        backend = "macvlan"
     return ["run", "eth0", "--vrid", "51", *addresses, "--interval", "0.1", "--backend", backend, *state]
 
 
@@ -80,7 +83,7 @@ def test_what_is_missing_is_named(lab: Lab) -> None:
         (line,) = done.stderr.splitlines()
         return line
 
-    for backend, family in (("macvlan", 4), ("macvlan", 6), ("announce", 6)):
+    for backend, family in (("macvlan", 4), ("standing", 6), ("announce", 6)):
         line = refused(("net_raw",), backend=backend, family=family)
         assert "CAP_NET_ADMIN" in line, line
         assert "CAP_NET_RAW" not in line

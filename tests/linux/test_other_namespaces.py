@@ -20,6 +20,7 @@ from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.netlink import NetlinkHost, primary_address
+from vrrplib.backends.watch import NetlinkWatch
 from vrrplib.election.config import RouterConfig
 from vrrplib.transports.packet import PacketTransport
 from vrrplib.wire.addresses import Family
@@ -116,9 +117,14 @@ def test_what_reads(lab: Lab, form: str) -> None:
             assert str(transport.mac) == host.mac
             transport.send(bytes.fromhex("020000000002") + transport.mac.packed + b"\x08\x00" + bytes(46))
             assert where_we_are() == here
-    host.sysctl("net/ipv4/conf/eth0/arp_announce", 0)
-    assert before.diff(host.dump()) == []
-    assert observer.ping("10.77.0.1") == 1
+        host.sysctl("net/ipv4/conf/eth0/arp_announce", 0)
+        assert before.diff(host.dump()) == []
+        assert observer.ping("10.77.0.1") == 1
+        with NetlinkWatch("eth0", netns=netns) as watch:
+            assert watch.read() == ()
+            assert where_we_are() == here
+            lab.unplug(host)
+            assert wait_until(watch.read, 5, "word of it") != ()
 
 
 def test_two_namespaces_with_one_interface_name_in_one_process(lab: Lab, state_dir: Path) -> None:
@@ -190,6 +196,9 @@ def test_the_command_line(lab: Lab, state_dir: Path) -> None:
     before, there = settled(host), settled(outside)
     options = ["--netns", host.namespace, "--state-dir", str(state_dir)]
     run = command("run", "eth0", "--vrid", "51", "--address", "10.77.0.100/24", "--interval", "0.1", *options)
+    shown = outside.run("env", f"PYTHONPATH={ROOT}", *run, "--dry-run").stdout.splitlines()
+    assert f"# for a shell in the network namespace {host.namespace}" in shown
+    assert before.diff(host.dump()) == []
     process = outside.spawn(*run, environment=ENVIRONMENT)
     process.wait_for("-> active")
     assert os.stat(f"/proc/{process.pid}/ns/net").st_ino == os.stat(outside.path).st_ino

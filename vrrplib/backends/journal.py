@@ -128,7 +128,7 @@ class JournalStore:
             indexes = {path.name.split("-")[0] for path in self.directory.glob("*-*")}
             for index in sorted(int(index) for index in indexes if index.isdecimal()):
                 gone = []
-                for leftover in list(self._dead(index, interface)):
+                for leftover in list(self._dead(index, interface, keep=keep)):
                     try:
                         if not keep:
                             _undo(leftover, perform)
@@ -196,15 +196,16 @@ class JournalStore:
                     return descriptor
                 os.close(descriptor)
 
-    def _dead(self, index: int, interface: str | None = None) -> Iterator[_Dead]:
+    def _dead(self, index: int, interface: str | None = None, *, keep: bool = False) -> Iterator[_Dead]:
         for path in sorted(self.directory.glob(f"{index}-*.journal")):
             with _if_dead(path) as data:
                 if data is None:
                     continue
                 lines = decode_lines(data)
                 head = lines[0] if lines else {}
-                if not self._is_ours(head):
-                    path.unlink()  # of an earlier boot: the kernel has forgotten it all
+                if not self._is_ours(head):  # of an earlier boot: the kernel has forgotten it all
+                    if not keep:
+                        path.unlink()
                     continue
                 name, operations, words = self._as_it_is_now(head, lines[1:])
                 if interface in (None, name, head.get("interface")):

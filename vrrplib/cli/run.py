@@ -125,7 +125,7 @@ def run(
     acting = BACKENDS[backend](interface, config, host=host, **arguments)
     output = Output(as_json=as_json)
     if dry_run:
-        _show_plan(output, acting, interface, config)
+        _show_plan(output, acting, interface, config, netns)
         return
     if realtime is not None:
         _go_realtime(realtime)
@@ -194,7 +194,7 @@ def _go_realtime(priority: int) -> None:
         ) from None
 
 
-def _show_plan(output: Output, backend: Backend, interface: str, config: RouterConfig) -> None:
+def _show_plan(output: Output, backend: Backend, interface: str, config: RouterConfig, netns: Namespace) -> None:
     """The operations of a life, phase by phase, as ip(8) and sysctl(8) lines."""
     dry = DryRunBackend(backend)
     phases = (
@@ -204,6 +204,8 @@ def _show_plan(output: Output, backend: Backend, interface: str, config: RouterC
         ("close", dry.close, "at the end"),
     )
     output.line(f"# {interface}, vrid {config.vrid}, {_mac(backend)}, from {config.primary_address}")
+    if netns is not None:
+        output.line(f"# for a shell in the network namespace {netns}")
     shown = 0
     for phase, act, words in phases:
         act()
