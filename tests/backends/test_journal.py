@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -20,15 +21,18 @@ from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.operations import (
     AddAddress,
+    DeleteLink,
     RemoveAddress,
     SetMac,
     SetSysctl,
 )
-from vrrplib.backends.plan import Claim
+from vrrplib.backends.plan import Claim, Link
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
+from vrrplib.wire.addresses import MacAddress
 
 ROOT = Path(__file__).parents[2]
+VIRTUAL = "00:00:5e:00:01:33"
 ARP_IGNORE = "net/ipv4/conf/eth0/arp_ignore"
 RESTORE = SetSysctl(ARP_IGNORE, "0", expected="1", shared=True)
 V4_52 = RouterConfig(vrid=52, addresses=("10.77.0.52/24",), primary_address="10.77.0.1")
@@ -449,3 +453,65 @@ def test_recorded_operations_of_every_kind_come_back(store):
     perform = Recorder()
     store.clean(perform)
     assert perform.done == written[::-1]
+
+
+# -- an interface that is no longer what it was --
+
+
+def left_by_the_dead(place, link):
+    """A store that sees ``link`` at index 2, where a dead process had eth0; what its cleaning did and told."""
+    operations = [RESTORE, SetMac("eth0", PHYSICAL, expected=VIRTUAL), DeleteLink("vmac4-2-51", VIRTUAL)]
+    journal = JournalStore(place, BOOT).claim(claim(), Recorder())
+    journal.record(operations)
+    journal.share(RESTORE)
+    abandon(journal)
+    perform = Recorder()
+    store = JournalStore(place, BOOT, lambda index: link if index == 2 else None)
+    return perform, store.clean(perform)
+
+
+@pytest.mark.parametrize("mac", [PHYSICAL, VIRTUAL])
+def test_an_interface_with_another_name_is_known_by_a_mac_that_it_had(place, mac):
+    perform, told = left_by_the_dead(place, Link("lan0", 2, MacAddress(mac)))
+    restore = dataclasses.replace(RESTORE, path=ARP_IGNORE.replace("eth0", "lan0"))
+    if mac == PHYSICAL:
+        assert perform.done[-1] == restore
+        assert {leftover.interface for leftover in told} == {"lan0"}
+    assert perform.done[:3] == [
+        DeleteLink("vmac4-2-51", VIRTUAL), SetMac("lan0", PHYSICAL, expected=VIRTUAL), restore,
+    ]  # fmt: skip
+    assert not place.exists()
+
+
+def test_an_interface_with_another_mac_is_known_by_its_name(place):
+    perform, _ = left_by_the_dead(place, Link("eth0", 2, MacAddress("02:00:00:00:00:99")))
+    assert len(perform.done) == 4
+
+
+@pytest.mark.parametrize("link", [None, Link("eth9", 2, MacAddress("02:00:00:00:00:99"))])
+def test_what_was_set_on_an_interface_that_is_gone_is_not_done_to_another_with_its_index(place, link):
+    perform, told = left_by_the_dead(place, link)
+    assert perform.done == [DeleteLink("vmac4-2-51", VIRTUAL)]
+    assert all("eth0 is gone" in leftover.left_alone[0] for leftover in told)
+    assert len(told) == 2
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("wanted", ["eth0", "lan0"])
+def test_an_interface_with_another_name_can_be_cleaned_by_either(place, wanted):
+    journal = JournalStore(place, BOOT).claim(claim(), Recorder())
+    journal.record(undo(1))
+    abandon(journal)
+    perform = Recorder()
+    JournalStore(place, BOOT, lambda _: Link("lan0", 2, MacAddress(PHYSICAL))).clean(perform, wanted)
+    assert perform.done == [RemoveAddress("lan0", "10.0.0.0/24")]
+
+
+def test_who_holds_an_interface_knows_it_by_its_index_alone(place):
+    journal = JournalStore(place, BOOT, lambda _: Link("lan0", 2, MacAddress("02:00:00:00:00:99"))).claim(
+        claim(), Recorder()
+    )
+    journal.share(RESTORE)
+    perform = Recorder()
+    journal.finish(perform)
+    assert perform.done == [dataclasses.replace(RESTORE, path=ARP_IGNORE.replace("eth0", "lan0"))]

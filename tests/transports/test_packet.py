@@ -67,6 +67,14 @@ def with_protocol(protocol: int, payload: bytes = ADVERT[34:]) -> bytes:
     return ADVERT[:14] + bytes(header) + payload
 
 
+def _another(host, mac: str = "02:00:00:00:09:01") -> str:
+    """A veth of its own in the host's namespace, whose path is returned."""
+    host.ip("link", "add", "lan9", "address", mac, "type", "veth", "peer", "name", "peer9")
+    host.ip("link", "set", "lan9", "up")
+    host.ip("link", "set", "peer9", "up")
+    return host.path
+
+
 @pytest.mark.linux
 class TestFrames:
     def test_a_frame_arrives_as_it_was_sent(self, pair, hosts):
@@ -103,6 +111,28 @@ class TestFrames:
             for host in hosts:
                 host.ip("link", "set", "eth0", "mtu", "1500")
                 host.lab.switch.ip("link", "set", host.port, "mtu", "1500")
+
+    def test_opened_again_it_goes_on_with_another_interface_of_the_name(self, hosts):
+        a = hosts[0]
+        with PacketTransport("lan9", netns=_another(a)) as transport:
+            descriptor = transport.fileno()
+            a.ip("link", "delete", "lan9")
+            with pytest.raises(BackendError, match="lan9"):
+                transport.reopen()
+            _another(a, mac="02:00:00:00:09:99")
+            transport.reopen()
+            try:
+                assert transport.fileno() == descriptor  # who waits for it need not know
+                assert str(transport.mac) == "02:00:00:00:09:99"
+                with PacketTransport("peer9", netns=a.path) as peer:
+                    peer.send(ADVERT)
+                    assert received(transport) == [ADVERT]
+                    transport.send(ADVERT6)
+                    assert received(peer) == [ADVERT6]
+            finally:
+                a.ip("link", "delete", "lan9")
+        with pytest.raises(BackendError, match="closed"):
+            transport.reopen()
 
     def test_it_can_be_waited_for(self, pair):
         transport, b = pair

@@ -76,7 +76,7 @@ class FileJournal:
 
     def finish(self, perform: Perform) -> None:
         with self._store.locked():
-            self._store.undo_shared(self._claim.index, perform, gone=[self._path])
+            self._store.undo_shared(self._claim.index, perform, gone=[self._path], is_held=True)
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
@@ -157,14 +157,21 @@ class JournalStore:
                 os.close(descriptor)
 
     def undo_shared(
-        self, index: int, perform: Perform, *, gone: Collection[pathlib.Path] = (), keep: bool = False
+        self,
+        index: int,
+        perform: Perform,
+        *,
+        gone: Collection[pathlib.Path] = (),
+        keep: bool = False,
+        is_held: bool = False,
     ) -> list[Leftover]:
         """Undo what is shared on an interface, if no virtual router but those that are ``gone`` is left there."""
         path = self._shared_path(index)
         if not path.exists() or any(other not in gone for other in self.directory.glob(f"{index}-*.journal")):
             return []
         head, *lines = decode_lines(path.read_bytes()) or [{}]
-        name, operations, words = self._as_it_is_now(head, lines) if self._is_ours(head) else ("", (), ())
+        mine = lines if self._is_ours(head) else []
+        name, operations, words = self._as_it_is_now(head, mine, is_held=is_held)
         undo = operations[::-1]
         if not keep:
             _perform_all(undo, perform)
@@ -212,17 +219,18 @@ class JournalStore:
                     yield _Dead(path, name, operations, words)
 
     def _as_it_is_now(
-        self, head: dict[str, Any], lines: Sequence[dict[str, Any]]
+        self, head: dict[str, Any], lines: Sequence[dict[str, Any]], *, is_held: bool = False
     ) -> tuple[str, tuple[Operation, ...], tuple[str, ...]]:
         """The interface's name today, what is to be undone under that name, and in words what cannot be.
 
-        An interface is known again by its index together with its name or one of the MACs that it had.
+        An interface is known again by its index together with its name or one of the MACs that it had; to a process
+        that holds it by the index alone.
         """
         name, operations = str(head.get("interface")), _operations(lines)
         if self._link_at is None:
             return name, operations, ()
         link = self._link_at(int(head.get("index", 0)))
-        if link is not None and (link.name == name or str(link.mac) in _macs(head, operations)):
+        if link is not None and (is_held or link.name == name or str(link.mac) in _macs(head, operations)):
             return link.name, tuple(renamed(operation, name, link.name) for operation in operations), ()
         ours = tuple(operation for operation in operations if not concerns(operation, name))
         words = f"{name} is gone, or moved to another network namespace: what was set on it cannot be undone here"
