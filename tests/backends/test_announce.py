@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 
 import pytest
 
@@ -11,6 +12,7 @@ from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.operations import AddAddress, RemoveAddress, SetSysctl
 from vrrplib.election.config import RouterConfig
+from vrrplib.errors import BackendError
 
 
 def plan(config, host=None):
@@ -154,3 +156,13 @@ def test_another_priority_touches_nothing():
     at = len(host.performed)
     backend.reconfigure(dataclasses.replace(V4, priority=7))
     assert len(host.performed) == at
+
+
+def test_an_interface_whose_routes_would_go_with_its_last_address_is_refused():
+    host = memory_host()
+    host.add_interface("eth0", PHYSICAL, ["fe80::1/64"])
+    plan(V4, host)  # no route, no harm
+    host.subnets = lambda name: (ipaddress.ip_network("192.0.2.0/24"),)
+    with pytest.raises(BackendError, match=r"route to 192\.0\.2\.0/24 and no IPv4 address"):
+        plan(V4, host)
+    plan(V6, host)

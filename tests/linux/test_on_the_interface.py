@@ -7,10 +7,13 @@ Router Advertisements that arrive while the interface has the virtual MAC.
 from __future__ import annotations
 
 import ipaddress
+import os
+import signal
 import socket
 import struct
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -371,3 +374,62 @@ def test_the_token_goes_also_where_advertisements_are_no_longer_heard(machine: H
         before = machine.dump()
     assert kernel.link("eth0").identifier == "::"
     assert not [line for line in before.diff(machine.dump()) if "accept_ra" in line or "forwarding" in line]
+
+
+@both_backends
+def test_routes_that_would_go_with_the_last_address(
+    machine: Host, kernel: NetlinkHost, kind: type[PlannedBackend]
+) -> None:
+    machine.ip("address", "flush", "dev", "eth0", "scope", "global")
+    machine.ip("route", "add", "192.0.2.0/24", "dev", "eth0")
+    before = machine.dump()
+    with pytest.raises(BackendError, match=r"eth0 has a route to 192\.0\.2\.0/24 and no IPv4 address"):
+        kind("eth0", CONFIG[4], host=kernel).prepare()
+    assert before.diff(machine.dump()) == []
+    machine.ip("route", "del", "192.0.2.0/24", "dev", "eth0")
+    with kind("eth0", CONFIG[4], host=kernel) as backend:
+        backend.prepare()
+        backend.activate()
+
+
+# -- SIGKILL in the middle of a swap --
+
+
+def swap_without_end(machine: Host, state_dir: Path, ready: int) -> None:
+    """In a child: Active and Backup by turns until it is killed."""
+    host = NetlinkHost(machine.namespace, state_dir=state_dir)
+    backend = MacSwapBackend("eth0", CONFIG[4], host=host)
+    backend.prepare()
+    os.write(ready, b".")
+    while True:
+        backend.activate()
+        backend.deactivate()
+
+
+def test_neighbours_of_the_operator_outlive_a_kill_at_any_moment(machine: Host) -> None:
+    lines = [
+        f"neigh add 10.77.{number // 200}.{number % 200 + 3} lladdr 02:00:00:00:00:99 dev eth0 nud permanent"
+        for number in range(200)
+    ]
+    machine.run("ip", "-batch", "-", text="\n".join(lines) + "\n")
+    before = machine.dump()
+    state_dir = machine.lab.directory / "state"
+    interrupted = 0
+    for attempt in range(8):
+        readable, writable = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                swap_without_end(machine, state_dir, writable)
+            finally:
+                os._exit(1)
+        os.close(writable)
+        assert os.read(readable, 1)
+        os.close(readable)
+        time.sleep(0.0053 * attempt)
+        os.kill(pid, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        interrupted += bool(cleanup(netns=machine.namespace, state_dir=state_dir))
+        assert len(machine.ip_json("neigh", "show", "nud", "permanent")) == 200
+    assert interrupted
+    assert before.diff(machine.dump()) == []

@@ -10,7 +10,8 @@ from vrrplib.backends.exchange import addresses_of, without_addresses
 from vrrplib.backends.operations import AddAddress, Operation, RemoveAddress
 from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
-from vrrplib.wire.addresses import IPInterface, IPNetwork
+from vrrplib.errors import BackendError
+from vrrplib.wire.addresses import Family, IPInterface, IPNetwork
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ def on_parent(host: Host, parent: Link, config: RouterConfig, ours: Sequence[Add
     """
     there = {address.ip for address in host.addresses(parent.name)} - {item.interface.ip for item in ours}
     mine = [address for address in config.addresses if address.ip not in there]
+    _refuse_routes_without_address(host, parent, config)
     # An address of the operator's may become secondary to one of ours: it must not go when ours does.
     prepare = raise_sysctl(host, f"net/ipv4/conf/{parent.name}/promote_secondaries", 1)
     subnets = list(host.subnets(parent.name))
@@ -43,6 +45,19 @@ def on_parent(host: Host, parent: Link, config: RouterConfig, ours: Sequence[Add
         add=tuple(_added(parent.name, address, subnets) for address in mine),
         remove=tuple(RemoveAddress(parent.name, str(address)) for address in reversed(mine)),
     )
+
+
+def _refuse_routes_without_address(host: Host, parent: Link, config: RouterConfig) -> None:
+    """With the last IPv4 address of an interface the kernel takes all its IPv4 routes away, the operator's too."""
+    if config.family is Family.IPV6 or any(item.version == 4 for item in host.addresses(parent.name)):
+        return
+    for network in host.subnets(parent.name):
+        if network.version == 4:
+            raise BackendError(
+                f"{parent.name} has a route to {network} and no IPv4 address: when the virtual ones go the kernel "
+                "removes that route with them: give the interface an IPv4 address of its own",
+                operation="prepare",
+            )
 
 
 def _added(name: str, address: IPInterface, subnets: Sequence[IPNetwork]) -> AddAddress:
