@@ -46,9 +46,14 @@ class Agenda:
 
     def take(self, now: float) -> list[Member]:
         """The members that are due by ``now``, the longest due first; each must be noted again."""
-        taken = []
-        while (due := self.earliest()) is not None and due <= now:
-            member = heapq.heappop(self._heap)[2]
+        heap, taken = self._heap, []
+        while heap and heap[0][0] <= now:
+            entered, _, member = heapq.heappop(heap)
+            if entered != member.entered:
+                continue  # it was entered again, for an earlier time
             member.entered = math.inf
-            taken.append(member)
+            if member.due == entered:
+                taken.append(member)
+            else:
+                self.note(member)
         return taken

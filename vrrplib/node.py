@@ -37,6 +37,9 @@ LONGEST_KEPT, MOST_KEPT = 256, 4
 """Bytes of a frame that is known again when it repeats, and how many such for each virtual router."""
 
 
+_TIMER_EXPIRED = TimerExpired()
+
+
 class Node:
     """Binds Routers to one interface: a Transport, and a NetBackend for each of them.
 
@@ -133,12 +136,16 @@ class Node:
             router = member.router
             # While frames wait, a Backup must not promote itself before it has read them, one skew_time at most;
             # an Active router goes on advertising whatever the flood.
-            patience = router.skew_time if not self._drained and router.state is State.BACKUP else 0.0
-            if router.deadline is not None and now >= router.deadline + patience:
-                self._handle(member, TimerExpired(), now, notices)
+            if (
+                self._drained
+                or router.state is not State.BACKUP
+                or (router.deadline is not None and now >= router.deadline + router.skew_time)
+            ):
+                self._handle(member, _TIMER_EXPIRED, now, notices)
+            else:
+                self._agenda.note(member)
             if member.retry_at is not None and now >= member.retry_at:
                 self._retry(member, now, notices)
-            self._agenda.note(member)
         return tuple(notices)
 
     def stop(self, now: float) -> tuple[Notice, ...]:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.election.play import BACKUP, V2, config
+from tests.election.play import BACKUP, V2, V6, config
 from vrrplib.election.actions import Discarded
 from vrrplib.election.events import AdvertisementReceived, ConfigChanged, Startup
 from vrrplib.election.hearing import Hearing, heard_interval
 from vrrplib.election.router import Router
 from vrrplib.errors import Problem
 from vrrplib.rules import RFC2338, RFC3768, RFC5798, Verdict
-from vrrplib.wire.addresses import to_address
+from vrrplib.wire.addresses import Family, to_address
 from vrrplib.wire.ah import AHStyle, AuthenticationHeader
 from vrrplib.wire.authentication import CiscoMD5, HMACTrailer, Scheme, SimpleText, sign
 from vrrplib.wire.datagram import Datagram
@@ -248,3 +248,6 @@ def test_a_datagram_of_the_other_family_is_not_for_this_virtual_router() -> None
     # RFC 9568 3: each family has virtual routers of its own; over IPv6 these bytes would mean other addresses
     datagram = dataclasses.replace(received(None, 3), source="fe80::3", destination="ff02::12")
     assert hearing(None).read(datagram, 0.0) is Problem.SOURCE
+    datagram = received(None, 3)
+    assert datagram.family is Family.IPV4
+    assert hearing(None, **V6).read(datagram, 0.0) is Problem.SOURCE

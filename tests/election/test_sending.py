@@ -69,23 +69,29 @@ def test_the_trailers_number_is_unix_time_that_grows() -> None:
     assert again.sequence - first.sequence == 1 << 32
 
 
+def after(*heard: tuple[bytes, int, int]) -> Hearing:
+    hearing = Hearing(config(), 0.0)
+    hearing.replay = Replay(heard) if heard else None
+    return hearing
+
+
 def test_a_number_is_never_0_whatever_the_clock_says() -> None:
     for scheme, changes in ((AH, V2), (RFC_AH, V2), (HMAC, {})):
-        (first,) = Sender(config(authentication=scheme, **changes)).send(100, 0.0, None)
+        (first,) = Sender(config(authentication=scheme, **changes)).send(100, 0.0, after())
         assert first.sequence == 1
 
 
 def test_keepalived_s_ah_goes_on_from_what_was_heard() -> None:
     sender = Sender(config(authentication=AH, **V2))
-    (first,) = sender.send(100, 0.0, None)
-    (second,) = sender.send(100, 0.0, Replay(((b"", 41, 1),)))
+    (first,) = sender.send(100, 0.0, after())
+    (second,) = sender.send(100, 0.0, after((b"", 41, 1)))
     assert (first.sequence, second.sequence) == (1, 42)
 
 
 def test_an_ah_whose_numbers_are_used_up_does_not_begin_again() -> None:
     sender = Sender(config(authentication=AH, **V2))
-    (first,) = sender.send(100, 0.0, Replay(((b"", 0xFFFFFFFE, 1),)))
-    (second,) = sender.send(100, 0.0, Replay(((b"", 0xFFFFFFFF, 1),)))
+    (first,) = sender.send(100, 0.0, after((b"", 0xFFFFFFFE, 1)))
+    (second,) = sender.send(100, 0.0, after((b"", 0xFFFFFFFF, 1)))
     assert first.sequence == second.sequence == 0xFFFFFFFF  # which peers take for a replay: RFC 2402 3.3.2
 
 
@@ -105,7 +111,7 @@ def test_an_answer_from_memory_is_the_same_object_until_something_changes() -> N
     sender = Sender(config(send_checksum=None))
     first = sender.advertisements(100)
     assert sender.advertisements(100) is first
-    assert sender.send(100, 0.0, None) is first
+    assert sender.send(100, 0.0, after()) is first
     assert sender.advertisements(0) != first
     sender.heard(ONLY, 0.0)
     assert sender.advertisements(100)[0].form is ONLY

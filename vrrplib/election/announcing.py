@@ -65,26 +65,19 @@ class Announcements:
     """What one Active router still has to announce, by its policy. ``next_at`` is when the next is due, or None."""
 
     def __init__(self) -> None:
+        self.next_at: float | None = None
         self._waiting: list[tuple[float, IPAddress]] = []
         self._refresh_at: float | None = None
 
-    @property
-    def next_at(self) -> float | None:
-        """When :meth:`take` has something."""
-        if not self._waiting:
-            return self._refresh_at
-        due = self._waiting[0][0]
-        return due if self._refresh_at is None else min(due, self._refresh_at)
-
     def promoted(self, policy: AnnouncementPolicy, addresses: tuple[IPAddress, ...], now: float) -> None:
         """Begin with the series that a promotion calls for."""
-        self._waiting = policy.series(policy.at, addresses, now)
-        self._refresh_at = None if policy.refresh is None else now + policy.refresh
+        self._plan(policy.series(policy.at, addresses, now), policy.refresh, now)
 
     def challenged(self, policy: AnnouncementPolicy, addresses: tuple[IPAddress, ...], now: float) -> None:
         """Begin the series after a losing advertisement, in place of one that runs: there is one at most."""
         if policy.after_losing:
             self._waiting = policy.series(policy.after_losing, addresses, now)
+            self._look()
 
     def take(self, policy: AnnouncementPolicy, addresses: tuple[IPAddress, ...], now: float) -> list[IPAddress]:
         """The addresses to announce now, in order."""
@@ -94,16 +87,27 @@ class Announcements:
                 self._waiting = policy.series((0.0,), addresses, now)
         due = [address for time, address in self._waiting if time <= now]
         self._waiting = self._waiting[len(due) :]
+        self._look()
         return due
 
     def changed(self, policy: AnnouncementPolicy, now: float) -> None:
         """Forget a series of addresses that may be gone; refresh as the new policy has it."""
-        self._waiting = []
-        self._refresh_at = None if policy.refresh is None else now + policy.refresh
+        self._plan([], policy.refresh, now)
 
     def stop(self) -> None:
         """Announce nothing more."""
-        self._waiting, self._refresh_at = [], None
+        self._plan([], None, 0.0)
+
+    def _plan(self, waiting: list[tuple[float, IPAddress]], refresh: float | None, now: float) -> None:
+        self._waiting = waiting
+        self._refresh_at = None if refresh is None else now + refresh
+        self._look()
+
+    def _look(self) -> None:
+        due = self._waiting[0][0] if self._waiting else None
+        self.next_at = (
+            self._refresh_at if due is None else due if self._refresh_at is None else min(due, self._refresh_at)
+        )
 
 
 ONCE = AnnouncementPolicy()

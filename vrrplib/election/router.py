@@ -83,7 +83,7 @@ class Router:
     def deadline(self) -> float | None:
         """When the earliest of its timers is due; None while nothing is pending."""
         due, preempt, announce = self._timer_at, self._preempt_at, self._announcements.next_at
-        if preempt is None and announce is None:
+        if announce is None and preempt is None:
             return due
         return min(time for time in (due, preempt, announce) if time is not None)
 
@@ -164,10 +164,10 @@ class Router:
     # -- timers --
 
     def _timer(self, now: float) -> Actions:
+        if self.state is State.ACTIVE:
+            return self._active_timers(now)
         deadline = self.deadline
-        if deadline is None or now < deadline:
-            return ()
-        return self._active_timers(now) if self.state is State.ACTIVE else self._down_timer(now)
+        return () if deadline is None or now < deadline else self._down_timer(now)
 
     def _down_timer(self, now: float) -> Actions:
         """6.4.2: Active_Down_Timer; or an Active router of lower priority was let be for long enough."""
@@ -190,20 +190,20 @@ class Router:
         return (Ready(),)
 
     def _active_timers(self, now: float) -> Actions:
-        actions: list[Action] = []
+        actions: Actions = ()
         if self._timer_at is not None and self._timer_at <= now:
             late, interval = now - self._timer_at, self.config.adver_timer
             # 6.4.3: Adver_Timer. The cadence is kept: after a pause one advertisement, not those that were missed.
             self._timer_at += interval
             if late > interval:
-                actions.append(Stalled(late))
+                actions = (Stalled(late),)
                 self._timer_at += math.floor(late / interval) * interval
             if self._timer_at <= now:  # late by one interval exactly, or the division was rounded
                 self._timer_at += interval
             actions += self._advertise(now)
         if self._announcements.next_at is not None:
             actions += self._announce(now)
-        return tuple(actions)
+        return actions
 
     def _set_timer(self, now: float, delay: float) -> None:
         self._timer_set_at = now
@@ -339,7 +339,7 @@ class Router:
 
     def _advertise(self, now: float, *, priority: int | None = None) -> tuple[SendAdvertisement, ...]:
         priority = self.priority if priority is None else priority
-        sent = self._sender.send(priority, self._hearing.unix_time(now), self._hearing.replay)
+        sent = self._sender.send(priority, now, self._hearing)
         self.statistics.advertisement_sent += len(sent)
         self.statistics.priority_zero_pkts_sent += len(sent) if priority == 0 else 0
         return sent

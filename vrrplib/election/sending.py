@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # typing is not loaded: see vrrplib/__init__.py
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from vrrplib.election.hearing import Hearing
     from vrrplib.wire.keys import Replay
 
 Sent: TypeAlias = tuple[SendAdvertisement, ...]
@@ -36,6 +37,7 @@ class Sender:
 
     def __init__(self, config: RouterConfig) -> None:
         self.config = config
+        self._numbers = config.numbers_messages
         self._made_for: tuple[int, ChecksumForm] | None = None
         self._made: Sent = ()
         self._payloads: tuple[bytes, ...] = ()  # of what was made
@@ -47,7 +49,7 @@ class Sender:
 
     def change(self, config: RouterConfig) -> None:
         """Send by another configuration from now on."""
-        self.config = config
+        self.config, self._numbers = config, config.numbers_messages
         self._made_for = None
 
     def advertisements(self, priority: int) -> Sent:
@@ -57,13 +59,14 @@ class Sender:
             form = self._heard_form or ChecksumForm.PSEUDO_HEADER
         if self._made_for != (priority, form):
             self._made, self._made_for = self._make(priority, form), (priority, form)
-            self._payloads = () if self.config.numbers_messages else _payloads(self._made)
+            self._payloads = () if self._numbers else _payloads(self._made)
         return self._made
 
-    def send(self, priority: int, unix_time: float, replay: Replay | None) -> Sent:
-        """What is sent now; ``replay`` is what was heard, where messages are signed."""
+    def send(self, priority: int, now: float, hearing: Hearing) -> Sent:
+        """What is sent at ``now``; where messages are signed, it goes on from what was heard."""
         made = self.advertisements(priority)
-        if self.config.numbers_messages:
+        if self._numbers:
+            unix_time, replay = hearing.unix_time(now), hearing.replay
             made = tuple([self._numbered(item, unix_time, replay) for item in made])
             self._sent = _payloads(made)
         else:

@@ -56,6 +56,7 @@ FORGOTTEN = {
 CONSTANT = {
     "config",
     "_sender.config",
+    "_sender._numbers",
     "_hearing.config",
     "_hearing._rules",
     "_hearing.ips",
