@@ -40,7 +40,16 @@ class DownWhileBackup(MacvlanBackend):
         self._has_source_mode = False
 
 
-BACKENDS = (MacvlanBackend, Standing, DownWhileBackup, MacSwapBackend, AnnounceBackend)
+class Adopting(MacvlanBackend):
+    """Takes a link of the operator's."""
+
+    kind = "adopting"
+
+    def __init__(self, interface, config, **options) -> None:
+        super().__init__(interface, config, name=f"operators{config.family}", **options)
+
+
+BACKENDS = (MacvlanBackend, Standing, Adopting, DownWhileBackup, MacSwapBackend, AnnounceBackend)
 CASES = [
     *((kind, config) for kind in BACKENDS for config in (V4, V6)),
     *((MacvlanBackend, V4_CLOSED), (Standing, V6_CLOSED), (AnnounceBackend, V6_CLOSED)),
@@ -55,18 +64,24 @@ def memory_host(kind: type[MemoryHost] = MemoryHost) -> MemoryHost:
     host = kind()
     host.add_interface("eth0", PHYSICAL, ["10.77.0.1/24", "10.77.0.2/24", "fe80::1/64", "fd77::1/64"])
     host.add_interface("eth1", "02:00:00:00:01:01", ["10.78.0.1/24", "fe80::1/64"])
+    for config, facts in ((V4, {"is_up": False, "mode": "bridge"}), (V6, {"mode": "private"})):
+        name = f"operators{config.family}"
+        addresses = ["10.77.0.50/24", "10.77.0.101/32"] if config is V4 else ["fe80::50/64", "fd77::50/64"]
+        host.add_interface(name, str(config.virtual_mac), addresses, kind="macvlan", parent=2, **facts)
+        host.add_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "1" if config is V4 else "0")
     return host
 
 
 def snapshot(host: MemoryHost) -> dict[str, object]:
     """Everything that a backend may change, and what it may leave behind; a value of 0 is no value."""
-    links = {name: (link.mac, link.kind, link.identifier) for name, link in host._links.items() if link is not None}
+    there = {name: link for name, link in host._links.items() if link is not None}
     return {
-        "links": links,
+        "links": {
+            name: (link.mac, link.kind, link.identifier, link.mode, link.is_up) for name, link in there.items()
+        },
         # of the operator's own links the order counts: the first address is the primary one
         "addresses": {
-            name: (set if kind == "macvlan" else tuple)(host.addresses(name))
-            for name, (_, kind, _) in links.items()
+            name: (set if link.kind == "macvlan" else tuple)(host.addresses(name)) for name, link in there.items()
         },
         "sysctls": {path: value for path, value in host._sysctls.items() if value != "0"},
         "tables": {table: dict(chains) for table, chains in host._tables.items()},

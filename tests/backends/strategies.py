@@ -43,7 +43,7 @@ maybe = st.none() | values
 operations: st.SearchStrategy[Operation] = st.one_of(
     st.builds(AddMacvlan, names, names, macs, modes),
     st.builds(DeleteLink, names, macs),
-    st.builds(SetMacvlanMode, names, modes),
+    st.builds(SetMacvlanMode, names, modes, st.none() | modes),
     st.builds(SetLinkUp, names),
     st.builds(SetLinkDown, names),
     st.builds(SetMac, names, macs, st.none() | macs, st.booleans()),

@@ -440,6 +440,7 @@ def test_the_head_says_who_what_and_when(store, place):
     assert head == {
         "format": 1, "boot": BOOT, "pid": os.getpid(), "interface": "eth0", "index": 2, "mac": PHYSICAL,
         "family": 4, "vrid": 51, "exclusive": False, "backend": "test",
+        "link": "",
     }  # fmt: skip
     assert (place / "2-4-51.journal").stat().st_mode & 0o077 == 0
     journal.finish(Recorder())

@@ -175,14 +175,89 @@ def test_a_name_that_the_kernel_would_not_take_is_refused(name):
         MacvlanBackend("eth0", V4, name=name)
 
 
-def test_a_link_of_that_name_is_refused_and_left_alone():
+OURS = {"mac": str(V4.virtual_mac), "kind": "macvlan", "parent": 2, "mode": "bridge"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"kind": "dummy"}, "is no macvlan"),
+        ({"parent": 3}, "does not lie on eth0"),
+        ({"mac": "02:00:00:00:00:09"}, "has the MAC 02:00:00:00:00:09, not 00:00:5e:00:01:33"),
+        ({"mode": "passthru"}, "has a mode that cannot be changed"),
+        ({"mode": "source", "sources": 1}, "hears a list of sources"),
+        ({"is_up": False, "addresses": ["fd77::9/64"]}, "is down and has IPv6 addresses"),
+    ],
+)
+def test_a_link_of_that_name_that_is_not_ours_is_refused_and_left_alone(facts, why):
     host = memory_host()
-    host.add_interface("vmac4-2-51", "00:00:5e:00:01:33")
-    backend = MacvlanBackend("eth0", V4, host=host)
-    with pytest.raises(BackendError, match="a link named vmac4-2-51 is there already, and not ours: remove it"):
+    host.add_interface("vip", **(OURS | facts))
+    backend = MacvlanBackend("eth0", V4, host=host, name="vip")
+    with pytest.raises(BackendError, match=f"a link named vip is there already, and {why}.*: remove it .*another"):
         backend.prepare()
     assert host.performed == []
     assert host.claims == {}
+
+
+def test_in_a_vrf_only_a_link_in_it_is_adopted():
+    host = memory_host()
+    host.add_interface("red", "02:00:00:00:00:07", kind="vrf")
+    host.add_interface("eth2", PHYSICAL, master=host.link("red").index, port_of="vrf")
+    host.add_interface("vip", **(OURS | {"parent": host.link("eth2").index}))
+    with pytest.raises(BackendError, match="is not in the VRF of eth2"):
+        MacvlanBackend("eth2", V4, host=host, name="vip").prepare()
+
+
+def test_without_source_mode_nothing_is_adopted():
+    host = memory_host()
+    backend = MacvlanBackend("eth0", V4, host=host, name="operators4")
+    backend._has_source_mode = False
+    with pytest.raises(BackendError, match="cannot be made inert"):
+        backend.prepare()
+
+
+@pytest.mark.parametrize("config", [V4, V6])
+def test_an_adopted_link_is_silenced_first_and_keeps_what_it_has(config):
+    name, table = f"operators{config.family}", f"vrrplib{config.family}-2-51"
+    host = memory_host()
+    made = plan(config, host, name=name)
+    assert made.own_link is None
+    assert made.prepare[:3] == (
+        AddTable("netdev", table),
+        AddEgressDrop(table, name),
+        SetMacvlanMode(name, "source"),
+    )
+    assert "ipv6/disable_ipv6" not in sysctls(made.prepare, name) or config is V6
+    held = set(host.addresses(name))
+    with MacvlanBackend("eth0", config, host=host, name=name) as backend:
+        backend.prepare()
+        assert (host.link(name).mode, host.link(name).is_up) == ("source", True)
+        assert set(host.addresses(name)) == held
+        backend.activate()
+        assert {address.ip for address in host.addresses(name)} == {
+            address.ip for address in (*held, *config.addresses)
+        }
+        other = dataclasses.replace(config, addresses=config.addresses[:1])
+        backend.reconfigure(other)
+        assert {address.ip for address in host.addresses(name)} == {
+            address.ip for address in (*held, *other.addresses)
+        }
+    assert snapshot(host) == snapshot(memory_host())
+
+
+def test_a_link_is_used_by_one_virtual_router(tmp_path):
+    other = dataclasses.replace(V4, vrid=52)
+    host = JournalledHost(memory_host(), tmp_path / "journal")
+    for there in (memory_host(), host):
+        first = MacvlanBackend("eth0", V4, host=there, name="vip", mac=V4.virtual_mac)
+        second = MacvlanBackend("eth0", other, host=there, name="vip", mac=V4.virtual_mac)
+        first.prepare()
+        with pytest.raises(BackendError, match=r"eth0: vip is used by .*VRID 51"):
+            second.prepare()
+        first.close()
+        second.prepare()
+        second.close()
+    assert snapshot(host.base) == snapshot(memory_host())
 
 
 @pytest.mark.parametrize("mac", ["01:00:5e:00:01:33", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"])
@@ -266,13 +341,12 @@ def test_on_a_member_of_a_vrf_the_link_is_a_member_too():
     host.add_interface("red", "02:00:00:00:00:07", kind="vrf")
     host.add_interface("eth2", PHYSICAL, ["10.77.0.1/24"], master=host.link("red").index, port_of="vrf")
     before = snapshot(host)
-    with MacvlanBackend("eth2", V4, host=host) as backend:
+    with MacvlanBackend("eth2", V4, host=host, name="vip") as backend:
         backend.prepare()
-        assert host.link(backend.name or "vmac4-5-51").master == host.link("red").index
-        assert (
-            "ip link add link eth2 name vmac4-5-51 address 00:00:5e:00:01:33 master red type macvlan mode source"
-            in [operation.command for operation in host.performed]
-        )
+        assert host.link("vip").master == host.link("red").index
+        assert "ip link add link eth2 name vip address 00:00:5e:00:01:33 master red type macvlan mode source" in [
+            operation.command for operation in host.performed
+        ]
     assert snapshot(host) == before
 
 

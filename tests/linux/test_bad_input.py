@@ -120,7 +120,9 @@ def test_the_link_s_name_is_taken(operators_host: Host) -> None:
     name = f"vmac4-{NetlinkHost(operators_host.namespace).link('eth0').index}-51"
     operators_host.ip("link", "add", name, "link", "eth0", "type", "macvlan", "mode", "bridge")
     try:
-        line = assert_one_line(operators_host, [], changed(), 1, [name, "not ours", f"ip link delete dev {name}"])
+        line = assert_one_line(
+            operators_host, [], changed(), 1, [name, "has the MAC", f"ip link delete dev {name}"]
+        )
         assert "another name" in line
     finally:
         operators_host.ip("link", "delete", name)

@@ -1,4 +1,4 @@
-"""Changes of a configuration while Active, and a kernel without source mode, on a real link."""
+"""Real links: addresses exchanged while Active, a kernel without source mode, a link that the operator made."""
 
 from __future__ import annotations
 
@@ -104,6 +104,68 @@ def test_without_source_mode(lab: Lab, family: int) -> None:
     assert_same(before, host, "closed")
     backend.prepare()
     backend.activate()
+    abandon(backend._journal)
+    cleanup(netns=host.namespace, state_dir=state_dir)
+    assert_same(before, host, "dead, and cleaned")
+    kernel.close()
+
+
+def make_operators_link(host: Host, family: int, state: str) -> None:
+    """With the virtual MAC, as some make it for a daemon that makes none; up, or down without IPv6.
+
+    It has been up before: what it shows of its qdisc until then the kernel never shows again.
+    """
+    for words in (
+        f"link add vip0 link eth0 address {MAC[family]} type macvlan mode bridge",
+        "link set vip0 alias of-the-operator",
+        "address add 10.77.0.60/24 dev vip0 label vip0:old",
+        f"address add {STAYS[4]}/32 dev vip0",
+    ):
+        host.ip(*words.split())
+    host.sysctl("net/ipv4/conf/vip0/arp_ignore", 2)
+    host.sysctl("net/ipv6/conf/vip0/accept_dad", 0)
+    if state == "up":
+        for words in (
+            "link set vip0 up",
+            "address add fd77::60/64 dev vip0 nodad valid_lft 7000 preferred_lft 6000",
+            "route add 10.98.0.0/24 via 10.77.0.7 dev vip0",
+        ):
+            host.ip(*words.split())
+        wait_until(lambda: not host.ip_json("-6", "address", "show", "dev", "vip0", "tentative"), 5, "link-local")
+    else:
+        host.ip("link", "set", "vip0", "up")
+        host.sysctl("net/ipv6/conf/vip0/disable_ipv6", 1)
+        host.ip("link", "set", "vip0", "down")
+
+
+@both_families
+@pytest.mark.parametrize("state", ["up", "down"])
+def test_a_link_that_the_operator_made(lab: Lab, family: int, state: str) -> None:
+    host, observer = lab.host("a", "10.77.0.1/24", "fd77::1/64"), observer_of(lab)
+    make_operators_link(host, family, state)
+    before = settled(host)
+    state_dir = lab.directory / "state"
+    kernel = NetlinkHost(host.namespace, state_dir=state_dir)
+    backend = MacvlanBackend("eth0", config_of(host, family), host=kernel, name="vip0")
+    with lab.capture() as capture:
+        since = time.monotonic()
+        backend.prepare()
+        assert not observer.ping(STAYS[family], timeout=0.3)
+        time.sleep(0.7)
+        assert not capture.from_mac(MAC[family], port="a", since=since)
+        for _ in range(2):
+            backend.activate()
+            wait_until(lambda: observer.ping(STAYS[family]), 5, "answer")
+            assert observer.neighbour(STAYS[family]) == MAC[family]
+            backend.deactivate()
+            since = time.monotonic()
+            assert not observer.ping(STAYS[family], timeout=0.3)
+            assert not capture.from_mac(MAC[family], port="a", since=since)
+    backend.close()
+    assert_same(before, host, "closed")
+    backend.prepare()
+    backend.activate()
+    assert before.diff(host.dump())
     abandon(backend._journal)
     cleanup(netns=host.namespace, state_dir=state_dir)
     assert_same(before, host, "dead, and cleaned")

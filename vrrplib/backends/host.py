@@ -15,7 +15,8 @@ class Link:
     """What a plan needs to know of an interface. Numbers of other interfaces are indexes, 0 for none.
 
     ``kind`` is rtnetlink's, and ``wlan`` for a wireless one that the kernel tells no kind of. ``parent`` is what
-    it lies on, ``master`` what it is a port or member of, and ``port_of`` that one's kind. ``mode`` is a macvlan's.
+    it lies on, ``master`` what it is a port or member of, and ``port_of`` that one's kind. ``mode`` is a macvlan's,
+    and ``sources`` the length of the list of whom it hears in source mode.
     ``identifier`` is what its addresses by Router Advertisement end in (ip(8)'s token), ``::`` for what the MAC
     says; ``permanent_mac`` is the hardware's, where it has one.
     """
@@ -29,6 +30,7 @@ class Link:
     master: int = 0
     port_of: str = ""
     mode: str = ""
+    sources: int = 0
     identifier: str = "::"
     permanent_mac: str = ""
 
@@ -44,6 +46,8 @@ class Claim:
     vrid: int
     exclusive: bool
     backend: str
+    link: str = ""
+    """A link that is used, whoever made it: no other virtual router may."""
 
 
 class Journal(Protocol):

@@ -261,6 +261,19 @@ class JournalStore:
                     "with MAC swap an interface has room for one virtual router only",
                     operation="claim",
                 )
+        if claim.link:
+            self._refuse_shared_link(claim)
+
+    def _refuse_shared_link(self, claim: Claim) -> None:
+        for other in sorted(self.directory.glob("*.journal")):
+            with _if_dead(other) as data:
+                lines = decode_lines(other.read_bytes()) if data is None and other.exists() else []
+            if lines and lines[0].get("link") == claim.link:
+                raise BackendError(
+                    f"{claim.interface}: {claim.link} is used by process {lines[0].get('pid', '?')} for VRID "
+                    f"{lines[0].get('vrid')}: choose another name",
+                    operation="claim",
+                )
 
 
 def encode_line(values: dict[str, Any]) -> bytes:

@@ -26,7 +26,7 @@ from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace
-from vrrplib.wire.addresses import Family, MacAddress
+from vrrplib.wire.addresses import Family, IPInterface, MacAddress
 
 LONGEST_NAME = 15  # IFNAMSIZ, less its terminating zero
 INERT_MODE = "source"
@@ -89,7 +89,8 @@ class MacvlanBackend(PlannedBackend):
     While Backup the link is up and inert: ``source`` mode with an empty list, no addresses, IPv6 off. Activation
     adds the addresses and switches to ``mode`` (private, bridge or vepa). Where the kernel has no source mode the
     link is down while Backup, and activation takes milliseconds more. On the parent ``arp_ignore`` and
-    ``arp_announce`` are raised while any IPv4 virtual router is there. ``name`` defaults to ``vmac4-INDEX-VRID``.
+    ``arp_announce`` are raised while any IPv4 virtual router is there. ``name`` defaults to ``vmac4-INDEX-VRID``; a
+    macvlan of that name that is there with this MAC is adopted, and gets back what it had.
 
     With ``xmit_base`` advertisements have the interface's own MAC as their source (against RFC 9568 7.2: for
     hypervisors and port security that let no other through); ARP and ND still name the virtual one. ``mac`` is
@@ -131,6 +132,7 @@ class MacvlanBackend(PlannedBackend):
         self.virtual_mac = None if mac is None else _unicast(mac)
         self.standing = standing
         self._parent_mac: MacAddress | None = None
+        self._adopted = False
         self._has_source_mode = True  # until the kernel says otherwise, or beside another macvlan
         self._live_mode = mode
 
@@ -161,38 +163,83 @@ class MacvlanBackend(PlannedBackend):
         self._has_source_mode = False
         return True
 
-    def replan(self, host: Host, parent: Link) -> Plan:
-        return self._plan(host, parent, self._name(parent))
+    def replan(self, host: Host, parent: Link) -> Plan | None:
+        return None if self._adopted else self._plan(host, parent, self.link_name(parent))
 
     def plan(self, host: Host, parent: Link) -> Plan:
         if why := why_no_macvlan(parent):
             raise BackendError(f"{parent.name} {why}", operation="prepare")
-        name = self._name(parent)
-        if host.link(name) is not None:
+        if parent.kind == "macvlan":
+            # The two are siblings then, and hear a multicast frame by its source: that of a link that is up and has
+            # the virtual MAC itself, so another router's advert, is for that link alone; in vepa mode for all.
+            self._has_source_mode, self._live_mode = False, "vepa"
+        name = self.link_name(parent)
+        there = host.link(name)
+        self._adopted = there is not None
+        return self._adopt(host, parent, there) if there else self._plan(host, parent, name)
+
+    def link_name(self, parent: Link) -> str:
+        return self.name or f"vmac{self.config.family}-{parent.index}-{self.config.vrid}"
+
+    def _adopt(self, host: Host, parent: Link, link: Link) -> Plan:
+        """Of a link that is there nothing is taken away: it is silenced while Backup, and gets back what it had."""
+        self._parent_mac = parent.mac
+        self._refuse_owned(host, parent)
+        virtual = self.virtual_mac or self.config.virtual_mac
+        addresses = host.addresses(link.name)
+        if why := self._why_not_ours(parent, link, virtual, addresses):
             raise BackendError(
-                f"a link named {name} is there already, and not ours: remove it (`ip link delete dev {name}`) "
-                "or choose another name",
+                f"a link named {link.name} is there already, and {why}: remove it "
+                f"(`ip link delete dev {link.name}`) or choose another name",
                 operation="prepare",
             )
-        return self._plan(host, parent, name)
+        live, inert = SetMacvlanMode(link.name, self.mode), SetMacvlanMode(link.name, INERT_MODE)
+        guard, shut, let_out = self._filter(parent, link.name)
+        held = {address.ip for address in addresses}
+        added = tuple(item for item in self._addresses(host, parent, link.name) if item.interface.ip not in held)
+        sysctls = self._link_sysctls(host, parent, link.name, initial=link.name)
+        # Silent first and longest: what the kernel says of changes, and of the way back, stays in the host.
+        prepare = (guard, shut, inert, *self._parent_sysctls(host, parent), *sysctls, SetLinkUp(link.name))
+        return Plan(virtual, prepare, (let_out, *added, live), (shut, inert, *_removals(added)))
 
-    def _name(self, parent: Link) -> str:
-        return self.name or f"vmac{self.config.family}-{parent.index}-{self.config.vrid}"
+    def _why_not_ours(
+        self, parent: Link, link: Link, virtual: MacAddress, addresses: Iterable[IPInterface]
+    ) -> str | None:
+        wrong = {
+            "is no macvlan": link.kind != "macvlan",
+            f"does not lie on {parent.name}": link.parent != parent.index,
+            f"has the MAC {link.mac}, not {virtual}": link.mac != virtual,
+            "has a mode that cannot be changed": link.mode == "passthru",
+            "hears a list of sources, which a change of mode would empty": link.sources != 0,
+            f"is not in the VRF of {parent.name}": parent.port_of == "vrf" and link.master != parent.master,
+            # and would lose them when it is set down again
+            "is down and has IPv6 addresses": not link.is_up and any(item.version == 6 for item in addresses),
+            "cannot be made inert: the kernel has no source mode, or the interface is a macvlan itself": (
+                not self._has_source_mode
+            ),
+        }
+        return next((why for why, is_so in wrong.items() if is_so), None)
+
+    def _filter(self, parent: Link, name: str) -> tuple[AddTable, AddEgressDrop, RemoveEgressDrop]:
+        """The table, and what keeps the link silent and lets it speak."""
+        table = table_name(self.config, parent.index)
+        return AddTable("netdev", table), AddEgressDrop(table, name), RemoveEgressDrop(table)
+
+    def _parent_sysctls(self, host: Host, parent: Link) -> tuple[SetSysctl, ...]:
+        if self.config.family is Family.IPV6:
+            return ()
+        # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
+        return (
+            *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1),
+            *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2),
+        )
 
     def _plan(self, host: Host, parent: Link, name: str) -> Plan:
         config = self.config
         self._refuse_owned(host, parent)
         self._parent_mac = parent.mac
         virtual = self.virtual_mac or config.virtual_mac
-        if parent.kind == "macvlan":
-            # The two are siblings then, and hear a multicast frame by its source: that of a link that is up and has
-            # the virtual MAC itself, so another router's advert, is for that link alone; in vepa mode for all.
-            self._has_source_mode, self._live_mode = False, "vepa"
-        prepare: list[Operation] = []
-        if config.family is Family.IPV4:
-            # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
-            prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1)
-            prepare += raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2)
+        prepare: list[Operation] = [*self._parent_sysctls(host, parent)]
         first_mode = INERT_MODE if self._has_source_mode else self._live_mode
         prepare.append(AddMacvlan(name, parent.name, str(virtual), first_mode, master=_vrf(host, parent)))
         prepare += self._link_sysctls(host, parent, name)
@@ -203,11 +250,10 @@ class MacvlanBackend(PlannedBackend):
         if self.standing:
             there = [item for item in addresses if not item.prefix_route or item.interface.ip.is_link_local]
             added = tuple(item for item in addresses if item not in there)
-            table = table_name(config, parent.index)
-            guard, shut = AddTable("netdev", table), AddEgressDrop(table, name)
+            guard, shut, let_out = self._filter(parent, name)
             # The table outlives the link, which must have no moment without the filter: it is made first.
             prepare = [guard, *prepare, shut, *there, SetLinkUp(name)]
-            activate = (RemoveEgressDrop(table), *added, live)
+            activate = (let_out, *added, live)
             return Plan(virtual, tuple(prepare), activate, (shut, inert, *_removals(added)), name)
         prepare.append(SetLinkUp(name))
         if config.family is Family.IPV4:
@@ -225,12 +271,14 @@ class MacvlanBackend(PlannedBackend):
         on, off = _ipv6_switch(name)
         return dataclasses.replace(plan, activate=(on, *addresses, up), deactivate=(down, off))
 
-    def _link_sysctls(self, host: Host, parent: Link, name: str) -> list[Operation]:
+    def _link_sysctls(self, host: Host, parent: Link, name: str, *, initial: str = "default") -> list[Operation]:
         family = self.config.family
         values = _SYSCTLS | _SYSCTLS_OF[family]
-        values |= _forwarding(host, parent, family)
-        if self.standing and self._has_source_mode and family is Family.IPV6:
+        values |= _forwarding(host, parent, family, initial)
+        if family is Family.IPV6 and (self._adopted or (self.standing and self._has_source_mode)):
             values["ipv6/{}/disable_ipv6"] = "0"
+        elif self._adopted:
+            del values["ipv6/{}/disable_ipv6"]  # which would cost it the addresses that it has
         if host.sysctl("net/ipv6/conf/default/disable_ipv6") is None:  # a kernel without IPv6
             values = {path: value for path, value in values.items() if path.startswith("ipv4")}
         return [SetSysctl(f"net/{path.format('conf/' + name)}", value) for path, value in values.items()]
@@ -291,12 +339,15 @@ def _unicast(mac: MacAddress | str) -> MacAddress:
     return value
 
 
-def _forwarding(host: Host, parent: Link, family: Family) -> dict[str, str]:
-    """What arrives for the virtual MAC is forwarded as if it had come in on the parent (RFC 9568 6.4.3)."""
+def _forwarding(host: Host, parent: Link, family: Family, link: str) -> dict[str, str]:
+    """What arrives for the virtual MAC is forwarded as if it had come in on the parent (RFC 9568 6.4.3).
+
+    ``link`` is whose values it has now: ``default``'s, if it is new.
+    """
     found = {}
     for name in ("forwarding", "force_forwarding"):  # the latter since Linux 6.17, IPv6 only
         value, initial, everywhere = (
-            host.sysctl(f"net/ipv{family}/conf/{where}/{name}") for where in (parent.name, "default", "all")
+            host.sysctl(f"net/ipv{family}/conf/{where}/{name}") for where in (parent.name, link, "all")
         )
         if value in (None, initial):
             continue

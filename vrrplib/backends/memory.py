@@ -133,6 +133,8 @@ class MemoryHost:
         for other in self.claims.values():
             if other.index == claim.index and (other.exclusive or claim.exclusive):
                 raise BackendError(f"{claim.interface}: one MAC has room for one VRID, and {other.vrid} is there")
+            if claim.link and other.link == claim.link:
+                raise BackendError(f"{claim.interface}: {claim.link} is used by VRID {other.vrid}")
         self.claims[key] = claim
         return MemoryJournal(self, key)
 
@@ -215,8 +217,11 @@ class MemoryHost:
                 self._sysctls[path] = value
                 if parts := re.fullmatch("net/ipv6/conf/(.+)/disable_ipv6", path):
                     self._forget_ipv6(parts[1], value)
-            case SetMacvlanMode(name=name, mode=mode):
-                if mode == "source" and self.link(name) is None:
+            case SetMacvlanMode(name=name, mode=mode, expected=expected):
+                there = self.link(name)
+                if there is None and (mode == "source" or expected):
+                    return
+                if there is not None and expected not in (None, there.mode):
                     return
                 self._change(name, operation, mode=mode)
             case SetLinkDown(name=name):

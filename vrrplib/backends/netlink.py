@@ -192,6 +192,9 @@ class NetlinkHost:
             case SetToken(name=name, expected=str(token)):
                 link = self.link(name)
                 return link is not None and link.identifier == token
+            case SetMacvlanMode(name=name, expected=str(mode)):
+                link = self.link(name)
+                return link is not None and link.mode == mode
             case (
                 RemoveAddress(name=name)
                 | SetLinkDown(name=name)

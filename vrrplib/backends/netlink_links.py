@@ -30,6 +30,7 @@ def link_of(found: Any, identifier: str = "::") -> Link:
         port_of=(info.get_attr("IFLA_INFO_SLAVE_KIND") if info else None) or "",
         identifier=identifier,
         permanent_mac=str(found.get_attr("IFLA_PERM_ADDRESS") or ""),
+        sources=(data.get_attr("IFLA_MACVLAN_MACADDR_COUNT") if data else None) or 0,
         mode=(data.get_attr("IFLA_MACVLAN_MODE") if data else None) or "",
     )
 

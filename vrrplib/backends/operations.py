@@ -64,10 +64,14 @@ class DeleteLink(Operation):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SetMacvlanMode(Operation):
-    """``source`` with its empty list makes a macvlan inert, if it is there; ``private`` and others make it live."""
+    """``source`` with its empty list makes a macvlan inert, if it is there; ``private`` and others make it live.
+
+    With ``expected``, only if it is there and has that mode now.
+    """
 
     name: str
     mode: str
+    expected: str | None = None
 
     @property
     def command(self) -> str:

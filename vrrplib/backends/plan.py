@@ -29,7 +29,10 @@ from vrrplib.backends.operations import (
     Filter,
     Operation,
     RemoveAddress,
+    SetLinkDown,
+    SetLinkUp,
     SetMac,
+    SetMacvlanMode,
     SetSysctl,
     SetToken,
 )
@@ -53,6 +56,12 @@ def undo_of(operation: Operation, host: Host) -> Operation | None:
         case SetToken(name=name, token=token):
             link = host.link(name)
             return SetToken(name, link.identifier, expected=token) if link else None
+        case SetMacvlanMode(name=name, mode=mode):  # of one that was there before, as the next
+            link = host.link(name)
+            return SetMacvlanMode(name, link.mode, expected=mode) if link and link.mode != mode else None
+        case SetLinkUp(name=name):
+            link = host.link(name)
+            return SetLinkDown(name) if link and not link.is_up else None
         case AddAddress(name=name, address=address):
             return None if operation.interface in host.addresses(name) else RemoveAddress(name, address)
         case SetSysctl(path=path, value=value, shared=shared):
@@ -83,6 +92,13 @@ class Plan:
     activate: tuple[Operation, ...]
     deactivate: tuple[Operation, ...]
     own_link: str | None = None
+
+    def differs_in_addresses_only(self, other: Plan) -> bool:
+        """Whether all that is done on promotion, and to go back, is the same but for addresses."""
+        return (self.own_link, self.mac) == (other.own_link, other.mac) and all(
+            without_addresses(ours) == without_addresses(theirs)
+            for ours, theirs in ((self.activate, other.activate), (self.deactivate, other.deactivate))
+        )
 
 
 class PlannedBackend(NetBackend):
@@ -118,6 +134,10 @@ class PlannedBackend(NetBackend):
     @abc.abstractmethod
     def plan(self, host: Host, parent: Link) -> Plan:
         """What to do on ``host``, whose interface is ``parent``; BackendError if it cannot be done there."""
+
+    def link_name(self, parent: Link) -> str:
+        """The link that is made, or used if it is there; empty for none."""
+        return ""
 
     def replan(self, host: Host, parent: Link) -> Plan | None:
         """The plan for another configuration of a backend that is prepared; None: close, and prepare again."""
@@ -185,7 +205,7 @@ class PlannedBackend(NetBackend):
         old_plan, new_plan = self._plan_now, self.replan(host, parent) if parent else None
         if new_plan and parent:
             new_plan = _complete(new_plan, config, parent)
-        if old_plan is None or new_plan is None or not _differ_in_addresses_only(old_plan, new_plan):
+        if old_plan is None or new_plan is None or not old_plan.differs_in_addresses_only(new_plan):
             super().reconfigure(config)
         else:
             self._replace_addresses(host, old_plan, new_plan)
@@ -218,7 +238,8 @@ class PlannedBackend(NetBackend):
         undo = [operation for operation in plan.deactivate[::-1] if self._needs_undo(operation)]
         self._record = self._journal.ready(undo) if undo else _nothing
         name, mac, macs = self._parent.name, self._parent.mac, (plan.mac, self.advertisement_mac)
-        self._upkeep = Upkeep(plan.prepare, plan.activate, plan.own_link, macs, name, mac)
+        link = plan.own_link or self.link_name(self._parent) or None
+        self._upkeep = Upkeep(plan.prepare, plan.activate, link, macs, name, mac)
 
     def close(self) -> None:
         if self._journal is None:
@@ -294,19 +315,13 @@ class PlannedBackend(NetBackend):
             vrid=self.config.vrid,
             exclusive=self.exclusive,
             backend=self.kind,
+            link=self.link_name(parent),
         )
 
     def _host(self) -> Host:
         if self.host is None:
             self.host = kernel_host(self.netns)
         return self.host
-
-
-def _differ_in_addresses_only(old: Plan, new: Plan) -> bool:
-    return (old.own_link, old.mac) == (new.own_link, new.mac) and all(
-        without_addresses(before) == without_addresses(after)
-        for before, after in ((old.activate, new.activate), (old.deactivate, new.deactivate))
-    )
 
 
 def _complete(plan: Plan, config: RouterConfig, parent: Link) -> Plan:
