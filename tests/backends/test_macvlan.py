@@ -199,6 +199,12 @@ def test_a_link_of_that_name_that_is_not_ours_is_refused_and_left_alone(facts, w
     assert host.claims == {}
 
 
+def test_a_link_that_would_accept_packets_is_not_adopted_with_accept_mode_off():
+    closed = dataclasses.replace(V4, accept_mode=False)
+    with pytest.raises(BackendError, match="operators4 is there already, and has virtual addresses"):
+        MacvlanBackend("eth0", closed, host=memory_host(), name="operators4").prepare()
+
+
 def test_in_a_vrf_only_a_link_in_it_is_adopted():
     host = memory_host()
     host.add_interface("red", "02:00:00:00:00:07", kind="vrf")

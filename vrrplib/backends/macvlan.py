@@ -212,6 +212,9 @@ class MacvlanBackend(PlannedBackend):
             "has a mode that cannot be changed": link.mode == "passthru",
             "hears a list of sources, which a change of mode would empty": link.sources != 0,
             f"is not in the VRF of {parent.name}": parent.port_of == "vrf" and link.master != parent.master,
+            # for what it has is the operator's, and stays
+            "has virtual addresses, to which packets would be accepted": not self.config.accept_mode
+            and any(item.ip in {address.ip for address in self.config.addresses} for item in addresses),
             # and would lose them when it is set down again
             "is down and has IPv6 addresses": not link.is_up and any(item.version == 6 for item in addresses),
             "cannot be made inert: the kernel has no source mode, or the interface is a macvlan itself": (
