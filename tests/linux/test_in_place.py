@@ -148,8 +148,8 @@ def test_a_link_that_the_operator_made(lab: Lab, family: int, state: str) -> Non
     kernel = NetlinkHost(host.namespace, state_dir=state_dir)
     backend = MacvlanBackend("eth0", config_of(host, family), host=kernel, name="vip0")
     with lab.capture() as capture:
-        since = time.monotonic()
         backend.prepare()
+        since = time.monotonic()  # until now it was the operator's, and spoke as it liked
         assert not observer.ping(STAYS[family], timeout=0.3)
         time.sleep(0.7)
         assert not capture.from_mac(MAC[family], port="a", since=since)
