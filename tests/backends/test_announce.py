@@ -31,6 +31,31 @@ def test_the_addresses_come_and_go_on_the_interface(config):
     assert made.deactivate == tuple(RemoveAddress("eth0", address) for address in reversed(addresses))
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"port_of": "bond"}, "eth9: it is a port of a bond, .* use the bond itself"),
+        ({"port_of": "bridge"}, "eth9: it is a port of a bridge, .* use the bridge itself"),
+        ({"kind": "vrf"}, "eth9: it is a VRF device, .* use the member"),
+    ],
+)
+def test_an_interface_where_no_address_answers_is_refused_before_anything_is_done(facts, words):
+    host = memory_host()
+    host.add_interface("eth9", PHYSICAL, ["10.77.0.1/24"], **facts)
+    before = snapshot(host)
+    with pytest.raises(BackendError, match=words):
+        AnnounceBackend("eth9", V4, host=host).prepare()
+    assert host.performed == []
+    assert snapshot(host) == before
+
+
+def test_an_ipvlan_a_wireless_interface_and_a_member_of_a_vrf_are_fit():
+    for facts in ({"kind": "ipvlan"}, {"kind": "wlan"}, {"port_of": "vrf"}):
+        host = memory_host()
+        host.add_interface("eth9", PHYSICAL, **facts)
+        AnnounceBackend("eth9", V4, host=host).prepare()
+
+
 def test_secondary_addresses_of_the_operator_outlive_ours():
     promote = "net/ipv4/conf/eth0/promote_secondaries"
     assert plan(V4).prepare == (SetSysctl(promote, "1", shared=True),)

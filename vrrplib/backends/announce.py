@@ -99,5 +99,16 @@ class AnnounceBackend(OnInterfaceBackend):
     kind = "announce"
 
     def plan(self, host: Host, parent: Link) -> Plan:
+        if why := _why_no_address(parent):
+            raise BackendError(f"{parent.name}: {why}", operation="prepare")
         addresses = on_parent(host, parent, self.config)
         return Plan(parent.mac, addresses.prepare, addresses.add, addresses.remove)
+
+
+def _why_no_address(parent: Link) -> str | None:
+    """Why an address on the interface would answer nobody; None if it does."""
+    if parent.port_of not in ("", "vrf"):
+        return f"it is a port of a {parent.port_of}, and no address on it answers: use the {parent.port_of} itself"
+    if parent.kind == "vrf":
+        return "it is a VRF device, which has no LAN: use the member interface"
+    return None

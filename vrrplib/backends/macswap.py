@@ -71,6 +71,8 @@ def _refuse_unfit(host: Host, parent: Link, virtual: MacAddress) -> None:
         raise refusal("it has no Ethernet address", "MAC swap needs an interface that has one")
     if parent.kind in _FIXED:
         raise refusal(f"the MAC of an interface of kind {parent.kind} cannot change", "use the interface below it")
+    if parent.kind == "wlan":
+        raise refusal("it is wireless, and its access point passes no other MAC", "use the announce backend")
     if parent.port_of not in ("", "vrf"):
         raise refusal(f"it is a port of a {parent.port_of}", f"use the {parent.port_of} itself")
     if parent.mac == virtual:
