@@ -372,6 +372,17 @@ def test_a_flood_is_read_in_parts_and_judged_at_its_end(kernel, macvlan):
     assert not kernel.queue
 
 
+def test_the_first_read_takes_all_that_preparing_many_has_made_the_kernel_say(kernel):
+    watch = NetlinkWatch("eth0")
+    watch.follow(Wanting(OWN))
+    for _ in range(10 * MOST_MESSAGES_PER_READ):
+        kernel.set(3, "vmac4-2-51", VIRTUAL, UP)
+    kernel.add(3, ADDRESS)
+    kernel.set(2, "eth0", PHYSICAL, NO_CARRIER)
+    assert kinds(watch) == ["carrier-lost"]
+    assert not kernel.queue
+
+
 def test_a_link_that_was_there_before_it_was_expected_is_asked_for(kernel):
     """Adopted: the kernel has told nothing of it since, and a name says nothing about addresses."""
     kernel.set(3, "vmac4-2-51", VIRTUAL, UP)

@@ -17,8 +17,9 @@ from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace, run_in
 from vrrplib.wire.addresses import IPInterface, MacAddress
 
-MOST_MESSAGES_PER_READ = 256
-"""Of the kernel, for one call of :meth:`NetlinkWatch.read`; what is left is read by the next."""
+MOST_MESSAGES_PER_READ, MOST_AT_FIRST = 64, 1 << 14
+"""Of the kernel, for one call of :meth:`NetlinkWatch.read`; what is left is read by the next. At the start nobody
+is Active yet, and whether there is a carrier must be known: then it may take longer."""
 _RECEIVE_BUFFER = 1 << 22  # a thousand and more messages: 255 virtual routers become Active at once
 _LONGEST_MESSAGE = 1 << 16
 
@@ -75,6 +76,7 @@ class NetlinkWatch(Watch):
         self._own_indexes: dict[str, int] = {}  # of the backends' links, by the names that these should have
         self._moved: set[int] = set()
         self._is_stale = self._is_due = True
+        self._most = MOST_AT_FIRST
         self._parent = _Parent(0, interface, b"")
         self._asking = run_in(netns, NetlinkSocket)
         try:
@@ -113,6 +115,7 @@ class NetlinkWatch(Watch):
             if not self._refresh():
                 return ()
             changes, parent = self._compare()
+        self._most = MOST_MESSAGES_PER_READ
         self._is_due = parent.index != self._parent.index  # another of this name: what is on it is made anew first
         self._parent = parent
         self._own_indexes |= {name: index for name, index in self._indexes().items() if name != parent.name}
@@ -136,7 +139,7 @@ class NetlinkWatch(Watch):
     def _drain(self) -> bool:
         """Read up to a bound; whether nothing is left."""
         names: frozenset[str] | None = None
-        for _ in range(MOST_MESSAGES_PER_READ):
+        for _ in range(self._most):
             try:
                 data = self._told.recv(_LONGEST_MESSAGE)
             except OSError as error:
