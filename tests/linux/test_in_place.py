@@ -170,3 +170,23 @@ def test_a_link_that_the_operator_made(lab: Lab, family: int, state: str) -> Non
     cleanup(netns=host.namespace, state_dir=state_dir)
     assert_same(before, host, "dead, and cleaned")
     kernel.close()
+
+
+def test_another_macvlan_of_the_interface_does_not_answer_for_the_virtual_address(lab: Lab) -> None:
+    """With the kernel's arp_ignore of 0 it would, with a MAC of its own, and neighbours believe the last word."""
+    host, observer = lab.host("a", "10.77.0.1/24", "fd77::1/64"), observer_of(lab)
+    host.ip("link", "add", "sibling0", "link", "eth0", "type", "macvlan", "mode", "bridge")
+    host.ip("link", "set", "sibling0", "up")
+    before = settled(host)
+    kernel = NetlinkHost(host.namespace, state_dir=lab.directory / "state")
+    with MacvlanBackend("eth0", config_of(host, 4), host=kernel) as backend, lab.capture() as capture:
+        backend.prepare()
+        backend.activate()
+        for _ in range(3):
+            observer.run("ip", "neigh", "flush", "dev", "eth0")
+            wait_until(lambda: observer.ping(STAYS[4]), 5, "answer")
+            assert observer.neighbour(STAYS[4]) == MAC[4]
+        replies = capture.select(lambda frame: frame.ether_type == 0x806 and frame.data[21] == 2, port="a")
+        assert {frame.source_mac for frame in replies} == {MAC[4]}
+    kernel.close()
+    assert_same(before, host, "closed")

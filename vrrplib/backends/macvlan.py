@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -28,6 +29,7 @@ from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace
 from vrrplib.wire.addresses import Family, IPInterface, MacAddress
 
+_OUR_NAMES = re.compile(r"vmac[46]-\d+-\d+")
 LONGEST_NAME = 15  # IFNAMSIZ, less its terminating zero
 INERT_MODE = "source"
 """With an empty list of sources a macvlan receives nothing while it is up, and is one message away from Active."""
@@ -231,11 +233,12 @@ class MacvlanBackend(PlannedBackend):
     def _parent_sysctls(self, host: Host, parent: Link) -> tuple[SetSysctl, ...]:
         if self.config.family is Family.IPV6:
             return ()
+        # Other macvlans of the interface, an operator's, answer for every address of the host as well; ours do not.
+        siblings = (link.name for link in host.stacked(parent.name) if link.kind == "macvlan")
+        others = [name for name in siblings if name != self.link_name(parent) and not _OUR_NAMES.fullmatch(name)]
         # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
-        return (
-            *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_ignore", 1),
-            *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2),
-        )
+        raised = [raise_sysctl(host, f"net/ipv4/conf/{name}/arp_ignore", 1) for name in (parent.name, *others)]
+        return (*itertools.chain(*raised), *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2))
 
     def _plan(self, host: Host, parent: Link, name: str) -> Plan:
         config = self.config
