@@ -12,7 +12,7 @@ def test_twenty_seconds() -> None:
     out = io.StringIO()
     held = soak(20.0, seed=3, count=32, out=out)
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert held, [line for line in lines if line["event"] in ("verdict", "gap") and not line.get("holds")]
+    assert held, [line for line in lines if line["event"] in ("verdict", "burst") and not line.get("holds")]
     faults = {line["kind"] for line in lines if line["event"] == "fault"}
     assert "a-killed" in faults
     assert faults <= KINDS.keys()

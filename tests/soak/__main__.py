@@ -9,12 +9,14 @@ the end; the exit status is 1 if one of them does not hold.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,8 +25,8 @@ from typing import Any, TextIO
 
 from tests.linux.lab import Host, Lab, unavailable
 from tests.linux.process import Process, wait_until
-from tests.soak.observer import Observer
-from tests.soak.verdict import RECOVERY, Fault, Sample, Stall, judge
+from tests.soak.observer import Gap, Observer
+from tests.soak.verdict import RECOVERY, Fault, Sample, Stall, Starved, bursts, excuse, judge
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -81,6 +83,11 @@ class Router:
         rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
         return Sample(time.monotonic(), self.process.pid, rss, len(os.listdir(f"/proc/{self.process.pid}/fd")))
 
+    def waited(self) -> tuple[int, float]:
+        """Its pid, and for how many seconds its main thread has waited for a processor so far."""
+        pid = self.process.pid
+        return pid, int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+
     def failures(self) -> list[str]:
         """What no fault explains: it must not raise, and it ends well."""
         text = "".join(path.read_text(errors="replace") for path in self.logs)
@@ -89,6 +96,46 @@ class Router:
         if self.process.returncode != 0:
             found.append(f"{self.host.name}: exit status {self.process.returncode}")
         return found
+
+
+class Watcher:
+    """Looks at the processes all the while, in a thread of its own."""
+
+    STEP = 0.05
+
+    def __init__(self, soak: Soak) -> None:
+        self.soak = soak
+        self.samples: list[Sample] = []  #: of the one with the higher priority, each second
+        self.waits: list[Starved] = []
+        self._last: dict[int, tuple[float, float]] = {}
+
+    def __enter__(self) -> Watcher:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self.STEP):
+            for router in (self.soak.a, self.soak.b):
+                with contextlib.suppress(AttributeError, OSError, StopIteration):  # not begun, or just killed
+                    self._look(router)
+
+    def _look(self, router: Router) -> None:
+        pid, waited = router.waited()
+        now = time.monotonic()
+        then, before = self._last.get(pid, (now, waited))
+        self._last[pid] = now, waited
+        if waited - before > 0.005:
+            self.waits.append(Starved(then, now, waited - before))
+        if router is self.soak.a and (not self.samples or now - self.samples[-1].time >= 1.0):
+            self.samples.append(router.sample())
+            sample = {key: value for key, value in asdict(self.samples[-1]).items() if key != "time"}
+            self.soak.tell("sample", **sample)
 
 
 class Soak:
@@ -102,7 +149,7 @@ class Soak:
         self.noise = lab.host("noise", "10.77.0.9/16", "fd77::9/64")
         self.observer = Observer(lab.host("observer", "10.77.0.3/16", "fd77::3/64"), 3 * INTERVAL)
         self.faults: list[Fault] = []
-        self.samples: list[Sample] = []
+        self.watcher = Watcher(self)
         self.timers = [lab.switch.spawn(sys.executable, "-I", "-S", str(HERE / "timer.py"), str(cpu))
                        for cpu in sorted(os.sched_getaffinity(0))]  # fmt: skip
 
@@ -115,7 +162,7 @@ class Soak:
         self.began = time.monotonic()
         routers = (self.a, self.b)
         before = [router.host.dump() for router in routers]
-        with self.observer:
+        with self.observer, self.watcher:
             for router in routers:
                 router.restart()
                 self.tell("started", host=router.host.name)
@@ -138,7 +185,8 @@ class Soak:
             gaps=gaps,
             faults=self.faults,
             stalls=self.stalls(),
-            samples=self.samples,
+            waits=self.watcher.waits,
+            samples=self.watcher.samples,
             warm=self.warm(since),
             left_behind=left,
             failures=[line for router in routers for line in router.failures()],
@@ -161,18 +209,20 @@ class Soak:
         rows = [json.loads(line) for timer in self.timers for line in timer.log.splitlines() if line.endswith("}")]
         return [Stall(row["from"], row["until"]) for row in rows]
 
-    def tell_gaps(self, gaps: list[Any]) -> None:
-        """Of each fault how many and how long; single ones where nothing explains them."""
+    def tell_gaps(self, gaps: list[Gap]) -> None:
+        """How many and how long: by each fault, and of each burst that no fault explains."""
         stalls = self.stalls()
         for fault in self.faults:
             caused = [gap.seconds for gap in gaps if fault.excuses(gap)]
             if caused:
                 self.tell("gaps", fault=fault.kind, number=len(caused), longest=round(max(caused), 3),
                           begin=round(fault.begin - self.began, 2))  # fmt: skip
-        for gap in gaps:
-            if not any(fault.excuses(gap) for fault in self.faults):
-                begin, stalled = round(gap.begin - self.began, 2), any(stall.excuses(gap) for stall in stalls)
-                self.tell("gap", vrid=gap.vrid, seconds=round(gap.seconds, 3), begin=begin, stall=stalled)
+        for burst in bursts(gap for gap in gaps if not any(fault.excuses(gap) for fault in self.faults)):
+            begin = burst[0].begin
+            during = [fault.kind for fault in self.faults if fault.begin <= begin <= fault.end]
+            why = {excuse(gap, (), stalls, self.watcher.waits) or "nothing" for gap in burst}
+            self.tell("burst", number=len(burst), longest=round(max(gap.seconds for gap in burst), 3),
+                      begin=round(begin - self.began, 2), during=during, excused_by=sorted(why))  # fmt: skip
 
     # -- faults --------------------------------------------------------------------------------------------
 
@@ -208,18 +258,9 @@ class Soak:
                   recovery=None if recovered is None else round(recovered - end, 3))  # fmt: skip
 
     def rest_until(self, until: float, end: float | None) -> bool:
-        """Wait, with a sample each second; whether it is not the end yet."""
-        while (now := time.monotonic()) < until:
-            if not self.samples or now - self.samples[-1].time >= 1.0:
-                self.sample()
-            time.sleep(min(0.1, until - now))
+        """Wait; whether it is not the end yet."""
+        time.sleep(max(0.0, until - time.monotonic()))
         return end is None or time.monotonic() < end
-
-    def sample(self) -> None:
-        if self.a.process.returncode is not None:  # it was killed
-            return
-        self.samples.append(self.a.sample())
-        self.tell("sample", **{key: value for key, value in asdict(self.samples[-1]).items() if key != "time"})
 
     def cut(self, one: Host, other: Host) -> None:
         """Nothing of what one sends reaches the other."""

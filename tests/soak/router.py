@@ -12,6 +12,7 @@ import time
 
 from vrrplib import MacvlanBackend, Node, PacketTransport, Router, RouterConfig, State
 from vrrplib.backends.netlink import NetlinkHost, primary_address
+from vrrplib.backends.watch import NetlinkWatch
 from vrrplib.drivers import blocking
 from vrrplib.election.actions import StateChanged
 from vrrplib.election.announcing import AnnouncementPolicy
@@ -62,7 +63,8 @@ def main(interface: str, priority: int, count: int, state_dir: str) -> None:
     host = NetlinkHost(state_dir=state_dir)
     sources = {family: primary_address(interface, family) for family in Family}
     transport = PacketTransport(interface)
-    node = Node(transport, watch=watching(interface))
+    watch = NetlinkWatch(interface)
+    node = Node(transport, watch=watch)
     for vrid in range(1, count + 1):
         config = RouterConfig(
             vrid=vrid,
@@ -77,15 +79,8 @@ def main(interface: str, priority: int, count: int, state_dir: str) -> None:
     try:
         blocking.run([node], notify=Teller(count))
     finally:
+        watch.close()
         transport.close()
-
-
-def watching(interface: str):  # type: ignore[no-untyped-def]
-    try:
-        from vrrplib.backends.watch import NetlinkWatch
-    except ImportError:
-        return None
-    return NetlinkWatch(interface)
 
 
 if __name__ == "__main__":

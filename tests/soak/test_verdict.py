@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.soak.observer import Gap
-from tests.soak.verdict import Fault, Sample, Stall, excuse, growth, judge
+from tests.soak.verdict import Fault, Sample, Stall, Starved, bursts, excuse, growth, judge
 
 FAULT = Fault("a-stopped", 10.0, 11.0, 11.2, interrupts=True)
 
@@ -33,6 +33,18 @@ def test_a_stall_excuses_a_gap_of_the_same_100_ms() -> None:
     gap = Gap(7, 20.0, 20.4)
     for stall, why in ((Stall(20.45, 20.6), "stall"), (Stall(19.5, 19.95), "stall"), (Stall(20.6, 20.7), None)):
         assert excuse(gap, [], [stall]) == why
+
+
+def test_a_process_that_got_no_processor_is_excused_for_so_long() -> None:
+    gap = Gap(7, 20.0, 20.5)
+    waits = [Starved(19.9, 20.1, 0.1), Starved(20.1, 20.3, 0.15), Starved(20.6, 20.7, 0.1)]
+    assert excuse(gap, [], [], waits) is None
+    assert excuse(gap, [], [], [*waits, Starved(20.3, 20.5, 0.06)]) == "starved"
+
+
+def test_gaps_at_one_time_are_one_burst() -> None:
+    gaps = [Gap(1, 1.0, 1.4), Gap(2, 1.1, 1.5), Gap(1, 1.45, 1.9), Gap(1, 3.0, 3.4)]
+    assert bursts(reversed(gaps)) == [gaps[:3], gaps[3:]]
 
 
 def test_what_has_not_recovered_excuses_for_five_seconds_and_fails_by_itself() -> None:

@@ -41,6 +41,21 @@ class Stall:
 
 
 @dataclass(frozen=True)
+class Starved:
+    """A time in which a router's process wanted a processor, and for how much of it it did not get one."""
+
+    begin: float
+    end: float
+    waited: float  #: seconds
+
+
+def starved(gap: Gap, times: Iterable[Starved], interval: float) -> bool:
+    """Whether the kernel kept a router from running for so much of a gap that the rest is none."""
+    waited = sum(time.waited for time in times if time.begin <= gap.end and time.end >= gap.begin)
+    return gap.seconds - waited <= 2 * interval
+
+
+@dataclass(frozen=True)
 class Sample:
     """A process at some time."""
 
@@ -50,12 +65,27 @@ class Sample:
     descriptors: int
 
 
-def excuse(gap: Gap, faults: Iterable[Fault], stalls: Iterable[Stall]) -> str | None:
-    """Why a gap is none of ours, or None."""
+def excuse(
+    gap: Gap, faults: Iterable[Fault], stalls: Iterable[Stall], waits: Iterable[Starved] = (), interval: float = 0.1
+) -> str | None:
+    """Why a gap is none of ours, or None: a fault, a stall that a bare timer saw, or no processor for ours."""
     for fault in faults:
         if fault.excuses(gap):
             return fault.kind
-    return "stall" if any(stall.excuses(gap) for stall in stalls) else None
+    if any(stall.excuses(gap) for stall in stalls):
+        return "stall"
+    return "starved" if starved(gap, waits, interval) else None
+
+
+def bursts(gaps: Iterable[Gap]) -> list[list[Gap]]:
+    """Gaps of several virtual routers at the same time, together."""
+    found: list[list[Gap]] = []
+    for gap in sorted(gaps, key=lambda gap: gap.begin):
+        if found and gap.begin <= found[-1][-1].end:
+            found[-1].append(gap)
+        else:
+            found.append([gap])
+    return found
 
 
 def growth(samples: Sequence[Sample], warm: float) -> tuple[int, int]:
@@ -76,6 +106,7 @@ def judge(
     gaps: Sequence[Gap],
     faults: Sequence[Fault],
     stalls: Sequence[Stall],
+    waits: Sequence[Starved] = (),
     samples: Sequence[Sample],
     warm: float,
     left_behind: Sequence[str],
@@ -83,14 +114,15 @@ def judge(
     most_growth: int = MOST_GROWTH,
 ) -> list[dict[str, Any]]:
     """One object for each criterion: its name, whether it holds, and the figures."""
-    excuses = [(gap, excuse(gap, faults, stalls)) for gap in gaps]
+    excuses = [(gap, excuse(gap, faults, stalls, waits)) for gap in gaps]
     bare = [gap for gap, why in excuses if why is None]
     memory, descriptors = growth(samples, warm)
     slow = [fault for fault in faults if fault.recovered is None or fault.recovered - fault.end > RECOVERY]
     return [
         {"criterion": "no gap above three intervals without a fault or a stall of the machine", "holds": not bare,
-         "gaps": len(gaps), "by stalls": sum(why == "stall" for _, why in excuses), "stalls": len(stalls),
-         "unexcused": [asdict(gap) for gap in bare[:20]]},
+         "gaps": len(gaps), "stalls": len(stalls), "unexcused": len(bare),
+         "by stalls": sum(why == "stall" for _, why in excuses),
+         "without a processor": sum(why == "starved" for _, why in excuses)},
         {"criterion": f"memory grows by less than {most_growth} KiB after the warm-up",
          "holds": memory < most_growth, "KiB": memory},
         {"criterion": "descriptors do not grow", "holds": descriptors <= 0, "more": descriptors},
