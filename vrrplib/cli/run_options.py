@@ -67,7 +67,7 @@ _OPTIONS = (
     ),
     click.option(
         "--announce-after-losing",
-        default="0",
+        default="0,0.1,1",
         show_default=True,
         metavar="SECONDS,...",
         help="Likewise after an advertisement of a rival with a lower priority, who may have announced itself.",
