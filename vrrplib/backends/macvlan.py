@@ -180,6 +180,9 @@ class MacvlanBackend(PlannedBackend):
         self._adopted = there is not None
         return self._adopt(host, parent, there) if there else self._plan(host, parent, name)
 
+    def shared_name(self) -> str:
+        return self.name or ""
+
     def link_name(self, parent: Link) -> str:
         return self.name or f"vmac{self.config.family}-{parent.index}-{self.config.vrid}"
 
@@ -233,12 +236,16 @@ class MacvlanBackend(PlannedBackend):
     def _parent_sysctls(self, host: Host, parent: Link) -> tuple[SetSysctl, ...]:
         if self.config.family is Family.IPV6:
             return ()
+        # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
+        ignore, announce = f"net/ipv4/conf/{parent.name}/arp_ignore", f"net/ipv4/conf/{parent.name}/arp_announce"
+        raised = (*raise_sysctl(host, ignore, 1), *raise_sysctl(host, announce, 2))
+        if not raised:
+            return ()  # another virtual router has done all this: with hundreds, each look at all links counts
         # Other macvlans of the interface, an operator's, answer for every address of the host as well; ours do not.
         siblings = (link.name for link in host.stacked(parent.name) if link.kind == "macvlan")
         others = [name for name in siblings if name != self.link_name(parent) and not _OUR_NAMES.fullmatch(name)]
-        # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
-        raised = [raise_sysctl(host, f"net/ipv4/conf/{name}/arp_ignore", 1) for name in (parent.name, *others)]
-        return (*itertools.chain(*raised), *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2))
+        quiet = (raise_sysctl(host, f"net/ipv4/conf/{name}/arp_ignore", 1) for name in others)
+        return (*raised, *itertools.chain(*quiet))
 
     def _plan(self, host: Host, parent: Link, name: str) -> Plan:
         config = self.config

@@ -139,6 +139,10 @@ class PlannedBackend(NetBackend):
         """The link that is made, or used if it is there; empty for none."""
         return ""
 
+    def shared_name(self) -> str:
+        """That of a link that another virtual router may be told to use too, for it is a name of the caller's."""
+        return ""
+
     def replan(self, host: Host, parent: Link) -> Plan | None:
         """The plan for another configuration of a backend that is prepared; None: close, and prepare again."""
         return None
@@ -315,7 +319,7 @@ class PlannedBackend(NetBackend):
             vrid=self.config.vrid,
             exclusive=self.exclusive,
             backend=self.kind,
-            link=self.link_name(parent),
+            link=self.shared_name(),
         )
 
     def _host(self) -> Host:
