@@ -9,7 +9,7 @@ SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 TARGET ?= packets frames captures authentication router
 RUNS ?= 100000
 
-.PHONY: demo test test-others check bench fuzz mutation explore matrix soak clean
+.PHONY: demo test test-others check bench fuzz mutation explore matrix soak test-vm matrix-vm clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
@@ -37,6 +37,18 @@ test-others:
 		echo ".venv-$$version/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)"; \
 		.venv-$$version/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS) || exit 1; \
 	done
+
+# On other kinds of interface, under a stock Debian kernel in an emulator, which is fetched at the first time: takes root
+# and apt. RESULTS=FILE keeps what was seen; VM_TESTS="tests/vm/test_crash.py -k bond" for some.
+VM_TESTS ?= tests/vm
+RESULTS ?=
+
+test-vm: .venv/installed-test
+	@$(SCRATCH); PYTHON=.venv/bin/python RESULTS=$(RESULTS) tests/vm/run main $(VM_TESTS)
+
+# All cells: takes hours.
+matrix-vm: .venv/installed-test
+	@$(SCRATCH); PYTHON=.venv/bin/python RESULTS=$(RESULTS) tests/vm/run all $(VM_TESTS)
 
 check: .venv/installed-test
 	.venv/bin/ruff check .

@@ -158,7 +158,7 @@ class Capture:
             packets.close()
 
     def _open(self) -> None:
-        for host in self.lab.hosts.values():
+        for name, port in [(host.name, port) for host in self.lab.hosts.values() for port in host.ports]:
             packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             packets.setblocking(False)
             packets.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
@@ -167,8 +167,8 @@ class Capture:
                 packets.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, self.BUFFER)
             except PermissionError:  # in a user namespace
                 packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.BUFFER)
-            packets.bind((host.port, ETH_P_ALL))
-            self._sockets[packets] = host.name
+            packets.bind((port, ETH_P_ALL))
+            self._sockets[packets] = name
 
     def _read(self) -> None:
         with selectors.DefaultSelector() as selector:

@@ -187,6 +187,7 @@ class Host(Namespace):
         self.mac = mac
         self.addresses = addresses
         self.port = f"port-{name}"
+        self.ports = [self.port]  #: all of them: a host may get more
 
     def _address_commands(self) -> list[str]:
         nodad = {4: "", 6: " nodad"}
