@@ -244,13 +244,9 @@ def running(processes: list[Process]) -> Iterator[list[Process]]:
             process.wait(30)
 
 
-def measure(
-    host: Host, observer: Host, processes: list[Process], counted: Host, arguments: argparse.Namespace
-) -> Row:
+def measure(observer: Host, processes: list[Process], counted: Host, arguments: argparse.Namespace) -> Row:
     """Once adverts flow at their rate: a time of it. ``counted`` is whose interface receives them."""
     rate = arguments.routers / arguments.interval
-    if counted.name == observer.name and arguments.routers == 1:
-        rate = 1 / arguments.interval
 
     seen = [0]
 
@@ -275,6 +271,7 @@ def measure(
         ear.listen(arguments.seconds)
     adverts += arrived(counted)
     cpu += used(processes)
+    assert all(process.returncode is None for process in processes), processes[0].log
     row: Row = {
         "adverts": adverts,
         "seconds": time.monotonic() - begin,
@@ -288,22 +285,28 @@ def measure(
     return row
 
 
-def sending(lab: Lab, arguments: argparse.Namespace) -> Iterator[tuple[str, Row]]:
-    a, b = lab.hosts["a"], lab.hosts["b"]
+@contextmanager
+def two_hosts() -> Iterator[tuple[Host, Host]]:
+    """New ones for each contender: what the last one left is not its business."""
+    with Lab() as lab:
+        yield lab.host("a", "10.77.0.1/24"), lab.host("b", "10.77.0.2/24")
+
+
+def sending(arguments: argparse.Namespace) -> Iterator[tuple[str, Row]]:
     for name, spawn in CONTENDERS.items():
-        with running(spawn(a, arguments, 200)) as processes:
-            yield name, measure(a, b, processes, b, arguments)
-    with running(spawn_self(a, "bare", arguments)) as processes:
+        with two_hosts() as (a, b), running(spawn(a, arguments, 200)) as processes:
+            yield name, measure(b, processes, b, arguments)
+    with two_hosts() as (a, b), running(spawn_self(a, "bare", arguments)) as processes:
         alone = argparse.Namespace(**vars(arguments) | {"routers": 1})
-        yield "bare", measure(a, b, processes, b, alone)
+        yield "bare", measure(b, processes, b, alone)
 
 
-def receiving(lab: Lab, arguments: argparse.Namespace) -> Iterator[tuple[str, Row]]:
-    a, b = lab.hosts["a"], lab.hosts["b"]
-    with running(spawn_self(b, "router", arguments, priority=250, backend="announce")):
-        for name, spawn in CONTENDERS.items():
-            with running(spawn(a, arguments, 100)) as processes:
-                yield name, measure(a, b, processes, a, arguments)
+def receiving(arguments: argparse.Namespace) -> Iterator[tuple[str, Row]]:
+    for name, spawn in CONTENDERS.items():
+        with two_hosts() as (a, b):
+            other = spawn_self(b, "router", arguments, priority=250, backend="announce")
+            with running(other), running(spawn(a, arguments, 100)) as processes:
+                yield name, measure(b, processes, a, arguments)
 
 
 SECTIONS = {"send": sending, "receive": receiving}
@@ -348,16 +351,13 @@ def main() -> None:
         return
     print(f"Python {platform.python_version()}, kernel {platform.release()}")
     figures: Row = {}
-    with Lab() as lab:
-        lab.host("a", "10.77.0.1/24")
-        lab.host("b", "10.77.0.2/24")
-        for section in arguments.sections or SECTIONS:
-            rows: dict[str, list[Row]] = {}
-            for _ in range(arguments.rounds):
-                for name, row in SECTIONS[section](lab, arguments):
-                    print(f"   {name}: {row['adverts']:,} adverts, {row['microseconds']:.2f} us", flush=True)
-                    rows.setdefault(name, []).append(row)
-            figures[section] = show(section, rows, arguments)
+    for section in arguments.sections or SECTIONS:
+        rows: dict[str, list[Row]] = {}
+        for _ in range(arguments.rounds):
+            for name, row in SECTIONS[section](arguments):
+                print(f"   {name}: {row['adverts']:,} adverts, {row['microseconds']:.2f} us", flush=True)
+                rows.setdefault(name, []).append(row)
+        figures[section] = show(section, rows, arguments)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
 

@@ -141,7 +141,7 @@ class Node:
                 or router.state is not State.BACKUP
                 or (router.deadline is not None and now >= router.deadline + router.skew_time)
             ):
-                self._handle(member, _TIMER_EXPIRED, now, notices)
+                self._perform(member, router.handle(_TIMER_EXPIRED, now), now, notices)
             else:
                 self._agenda.note(member)
             if member.retry_at is not None and now >= member.retry_at:
