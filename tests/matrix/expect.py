@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.matrix.cells import Cell
+from tests.matrix.cells import TECHNIQUES, Cell
 
 STEP = 0.002  # seconds between two pings
 LATE = 0.1  # seconds by which anything may be late on a busy machine
@@ -30,6 +30,7 @@ class Rule:
     #: to, through: pings are lost for that time, until an announcement is repeated ("repeat"), or "none".
     #: neighbour: whose MAC the observer has at the end, "other", "failing" or "either".
     #: asks: hosts whose own MAC the observer may have too, at the end if they are Active then.
+    #: gives_up: the failing one does not believe that it is Active.
     #: moves: least and most moves of the virtual MAC in the switch's table.
     then: Mapping[str, Any]
 
@@ -50,6 +51,12 @@ RULES = (
         {"fault": ("sigkill", "port-down", "link-down", "one-way", "stop-cont")},
         {"active": "other", "takeover": "down", "to": "down", "through": "down", "neighbour": "other",
          "moves": (1, 1)},
+    ),
+    Rule(
+        "One of ours that loses its carrier or its interface knows it, and does not go on believing that it is "
+        "Active.",
+        {"fault": ("port-down", "link-down"), "fails_as": tuple(TECHNIQUES)},
+        {"gives_up": True},
     ),
     Rule(
         "The kernel of a process that was killed goes on answering. Announcements by ARP request make it "
@@ -137,6 +144,8 @@ def surprises(cell: Cell, record: Mapping[str, Any]) -> list[str]:
         who = _hosts(cell, want.get(name))
         if record.get(name, []) != who:
             found.append(f"{name.replace('_', ' ')}: {_or_nobody(record.get(name))}, not {_or_nobody(who)}")
+    if want.get("gives_up") and record["believe"][cell.failing] == "active":
+        found.append(f"{cell.failing} still believes that it is Active")
     found += _judge_takeover(cell, want["takeover"], record["takeover"], slack)
     for name in ("to", "through"):
         least, most = _losses(cell, want[name], slack)

@@ -61,6 +61,14 @@ def test_a_neighbour_that_is_left_with_the_wrong_one_after_a_stall_is_said() -> 
     assert surprises(STOPPED, record | {"neighbour": left}) == ["the observer ends with peer for the address"]
 
 
+def test_one_that_has_lost_its_carrier_and_does_not_know_it_is_said() -> None:
+    cell = Cell.named("fails/private/v3-ipv4/ours/port-down")
+    record = GOOD | {"takeover": 0.3, "pings": GOOD["pings"] | {"to": 150, "through": 150}}  # type: ignore[operator]
+    assert surprises(cell, record | {"believe": {"ours": "initialize", "peer": "active"}}) == []
+    told = surprises(cell, record | {"believe": {"ours": "active", "peer": "active"}})
+    assert told == ["ours still believes that it is Active"]
+
+
 def test_an_error_is_a_surprise() -> None:
     assert surprises(CELL, {"error": "TimeoutError: no advert"}) == ["TimeoutError: no advert"]
 
