@@ -50,8 +50,9 @@ class LabError(Exception):
 
 def unavailable() -> str | None:
     """Why no lab can be made here, or None."""
-    if shutil.which("ip") is None:
-        return "ip(8) is not installed"
+    for program, package in (("ip", "iproute2"), ("nft", "nftables"), ("ping", "iputils-ping")):
+        if shutil.which(program) is None:
+            return f"{program}(8) is not installed: on Debian, apt install {package}"
     try:
         with Lab() as lab:
             lab.host("probe")
