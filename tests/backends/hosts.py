@@ -132,6 +132,9 @@ class TroubledHost:
         self.journals.append(self.base.claim(claim))
         return self.journals[-1]
 
+    def together(self):
+        return self.base.together()
+
     def perform(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             self.count += 1

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from vrrplib.backends.operations import Filter, Operation
+from vrrplib.backends.operations import (
+    AddAddress,
+    AddMacvlan,
+    AddTable,
+    DeleteLink,
+    DeleteTable,
+    Filter,
+    Operation,
+    RemoveAddress,
+    SetLinkDown,
+    SetLinkUp,
+    SetMac,
+    SetMacvlanMode,
+    SetSysctl,
+    SetToken,
+)
+from vrrplib.errors import BackendError
 from vrrplib.wire.addresses import IPInterface, IPNetwork, MacAddress
 
 
@@ -105,5 +122,56 @@ class Host(Protocol):
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         """Get everything ready to do these when the result is called."""
 
+    def together(self) -> AbstractContextManager[None]:
+        """While this lasts many are claimed, planned and got ready, or given up: what is read holds for all."""
+
     def probe(self, filters: Sequence[Filter]) -> None:
         """BackendError if the kernel could not do these, on any interface; nothing is changed."""
+
+
+def undo_of(operation: Operation, host: Host) -> Operation | None:
+    """The operation that takes ``operation`` back on ``host`` as it is now; None if there is nothing to do."""
+    match operation:
+        case AddMacvlan(name=name, mac=mac):
+            return DeleteLink(name, mac)
+        case AddTable(family=family, table=table):
+            return DeleteTable(family, table)
+        case SetMac(name=name, mac=mac):
+            link = host.link(name)
+            return SetMac(name, str(link.mac), expected=mac) if link else None
+        case SetToken(name=name, token=token):
+            link = host.link(name)
+            return SetToken(name, link.identifier, expected=token) if link else None
+        case SetMacvlanMode(name=name, mode=mode):  # of one that was there before, as the next
+            link = host.link(name)
+            return SetMacvlanMode(name, link.mode, expected=mode) if link and link.mode != mode else None
+        case SetLinkUp(name=name):
+            link = host.link(name)
+            return SetLinkDown(name) if link and not link.is_up else None
+        case AddAddress(name=name, address=address):
+            return None if operation.interface in host.addresses(name) else RemoveAddress(name, address)
+        case SetSysctl(path=path, value=value, shared=shared):
+            old = host.sysctl(path)
+            return None if old in (None, value) else SetSysctl(path, str(old), expected=value, shared=shared)
+        case _:
+            return None  # of a link that its own undo removes
+
+
+def undo_all(host: Host, undo: Iterable[Operation]) -> None:
+    """Do all of ``undo``, newest first, whatever fails; the first BackendError is raised at the end."""
+    errors = []
+    for operation in reversed(tuple(undo)):
+        try:
+            host.perform((operation,))
+        except BackendError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def raise_sysctl(host: Host, path: str, least: int) -> tuple[SetSysctl, ...]:
+    """The operation that raises a shared sysctl to ``least``, if it is there and lower."""
+    value = host.sysctl(path)
+    if value is None or (value.lstrip("-").isdigit() and int(value) >= least):
+        return ()
+    return (SetSysctl(path, str(least), shared=True),)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import json
 import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from vrrplib.backends.operations import Operation, SetMac, from_dict
+from vrrplib.backends.journal_files import append, begin, is_at, refuse_company, who
+from vrrplib.backends.journal_files import decode_lines as decode_lines  # noqa: PLC0414  # they are known here too
+from vrrplib.backends.journal_files import encode_line as encode_line  # noqa: PLC0414
+from vrrplib.backends.operations import DeleteLink, Operation, SetMac, from_dict
 from vrrplib.backends.plan import Claim, Link
 from vrrplib.backends.upkeep import concerns, renamed
 from vrrplib.errors import BackendError
@@ -60,7 +62,7 @@ class FileJournal:
 
         def write() -> None:
             with _explained(self._path):
-                _append(self._descriptor, lines)
+                append(self._descriptor, lines)
 
         return write
 
@@ -75,9 +77,7 @@ class FileJournal:
             os.ftruncate(self._descriptor, mark)
 
     def finish(self, perform: Perform) -> None:
-        with self._store.locked():
-            self._store.undo_shared(self._claim.index, perform, gone=[self._path], is_held=True)
-            self._path.unlink(missing_ok=True)
+        self._store.release(self._claim.index, self._path, perform)
         os.close(self._descriptor)
 
 
@@ -88,6 +88,19 @@ class JournalStore:
         self.directory = directory
         self._boot = boot
         self._link_at = link_at
+        # while many calls have the lock together: who is there, by the interface's index
+        self._company: dict[int, dict[pathlib.Path, dict[str, Any]]] | None = None
+        self._links: dict[str, dict[str, Any]] | None = None
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Take the lock for many calls, which look through the directory once."""
+        with self.locked():
+            self._company = {}
+            try:
+                yield
+            finally:
+                self._company = self._links = None
 
     def claim(self, claim: Claim, perform: Perform) -> FileJournal:
         """Take a virtual router; what dead processes left on its interface is undone first.
@@ -96,16 +109,33 @@ class JournalStore:
         written: then nothing has been changed.
         """
         with self.locked():
-            for leftover in self._dead(claim.index):
-                _undo(leftover, perform)
-            self.undo_shared(claim.index, perform)
+            if not self._company or claim.index not in self._company:
+                self._remove_links(claim.index, perform)
+                for leftover in self._dead(claim.index):
+                    _undo(leftover, perform)
+                self.undo_shared(claim.index, perform)
             path = self.directory / f"{claim.index}-{claim.family}-{claim.vrid}.journal"
-            self._refuse_company(claim, path)
+            company = self._company_of(claim.index)
+            refuse_company(claim, path, company)
+            if claim.link:
+                self._refuse_shared_link(claim)
             with _explained(path):
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _begin(path, descriptor, encode_line(self._head(claim)))
+                begin(path, descriptor, encode_line(self._head(claim)))
+            company[path] = self._head(claim)
+            if self._links is not None and claim.link:
+                self._links[claim.link] = self._head(claim)
         return FileJournal(self, claim, path, descriptor)
+
+    def release(self, index: int, path: pathlib.Path, perform: Perform) -> None:
+        """Give a virtual router up; with the last one of the interface what they shared is undone."""
+        with self.locked():
+            company = self._company_of(index)
+            if company.keys() <= {path}:
+                self.undo_shared(index, perform, gone=[path], is_held=True)
+            path.unlink(missing_ok=True)
+            company.pop(path, None)
 
     def clean(
         self,
@@ -128,6 +158,8 @@ class JournalStore:
             indexes = {path.name.split("-")[0] for path in self.directory.glob("*-*")}
             for index in sorted(int(index) for index in indexes if index.isdecimal()):
                 gone = []
+                if not keep:
+                    self._remove_links(index, perform, interface)
                 for leftover in list(self._dead(index, interface, keep=keep)):
                     try:
                         if not keep:
@@ -152,7 +184,7 @@ class JournalStore:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 head = b"" if os.fstat(descriptor).st_size else encode_line(self._head(claim))
-                _append(descriptor, head + encode_line(undo.to_dict()))
+                append(descriptor, head + encode_line(undo.to_dict()))
             finally:
                 os.close(descriptor)
 
@@ -181,6 +213,9 @@ class JournalStore:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Alone in the directory, among all processes; a directory that is empty at the end is removed."""
+        if self._company is not None:
+            yield  # in together(), which has it already
+            return
         with _explained(self.directory):
             descriptor = self._lock()
         try:
@@ -199,7 +234,7 @@ class JournalStore:
             with contextlib.suppress(FileNotFoundError):  # removed by another process since: again
                 descriptor = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if _is_at(descriptor, self.directory / LOCK):
+                if is_at(descriptor, self.directory / LOCK):
                     return descriptor
                 os.close(descriptor)
 
@@ -236,6 +271,14 @@ class JournalStore:
         words = f"{name} is gone, or moved to another network namespace: what was set on it cannot be undone here"
         return name, ours, (words,) if len(ours) < len(operations) else ()
 
+    def _remove_links(self, index: int, perform: Perform, interface: str | None = None) -> None:
+        """Remove the links of dead processes in one call, if it can be, before each journal's own turn."""
+        undo = [operation for dead in self._dead(index, interface) for operation in dead.operations]
+        links = [operation for operation in undo if isinstance(operation, DeleteLink)]
+        if len(links) > 1:
+            with contextlib.suppress(BackendError):
+                perform(links)
+
     def _head(self, claim: Claim) -> dict[str, Any]:
         return {"format": FORMAT, "boot": self._boot, "pid": os.getpid(), **dataclasses.asdict(claim)}
 
@@ -245,89 +288,39 @@ class JournalStore:
     def _shared_path(self, index: int) -> pathlib.Path:
         return self.directory / f"{index}-shared"
 
-    def _refuse_company(self, claim: Claim, path: pathlib.Path) -> None:
-        for other in sorted(self.directory.glob(f"{claim.index}-*.journal")):
-            lines = decode_lines(other.read_bytes())
-            head = lines[0] if lines else {}
-            who = f"process {head.get('pid', '?')}"
-            if other == path:
-                raise BackendError(
-                    f"{claim.interface}: IPv{claim.family} VRID {claim.vrid} is held by {who}: end it first",
-                    operation="claim",
-                )
-            if claim.exclusive or head.get("exclusive"):
-                raise BackendError(
-                    f"{claim.interface}: {who} runs VRID {head.get('vrid')} here ({head.get('backend')}), and "
-                    "with MAC swap an interface has room for one virtual router only",
-                    operation="claim",
-                )
-        if claim.link:
-            self._refuse_shared_link(claim)
-
     def _refuse_shared_link(self, claim: Claim) -> None:
-        for other in sorted(self.directory.glob("*.journal")):
-            with _if_dead(other) as data:
-                lines = decode_lines(other.read_bytes()) if data is None and other.exists() else []
-            if lines and lines[0].get("link") == claim.link:
-                raise BackendError(
-                    f"{claim.interface}: {claim.link} is used by process {lines[0].get('pid', '?')} for VRID "
-                    f"{lines[0].get('vrid')}: choose another name",
-                    operation="claim",
-                )
+        if (head := self._links_held().get(claim.link)) is not None:
+            raise BackendError(
+                f"{claim.interface}: {claim.link} is used by {who(head)} for VRID {head.get('vrid')}: "
+                "choose another name",
+                operation="claim",
+            )
 
+    def _links_held(self) -> dict[str, dict[str, Any]]:
+        """The links of live processes, by name, with the heads of the journals."""
+        if self._links is not None:
+            return self._links
+        found = {}
+        for path in sorted(self.directory.glob("*.journal")):
+            with _if_dead(path) as data:
+                lines = decode_lines(path.read_bytes()) if data is None and path.exists() else []
+            if lines and lines[0].get("link"):
+                found[str(lines[0]["link"])] = lines[0]
+        if self._company is not None:
+            self._links = found
+        return found
 
-def encode_line(values: dict[str, Any]) -> bytes:
-    """One line of a journal."""
-    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
-
-
-def decode_lines(data: bytes) -> list[dict[str, Any]]:
-    """The lines of a journal; a last one that was torn is left out: what it would have undone was not begun."""
-    lines = []
-    for line in data.split(b"\n")[:-1]:
-        try:
-            values = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(values, dict):
-            break
-        lines.append(values)
-    return lines
-
-
-def _append(descriptor: int, lines: bytes) -> None:
-    """All of ``lines`` or, on a full disk, none of them: what comes after a torn line could not be read."""
-    size = os.fstat(descriptor).st_size
-    try:
-        written = 0
-        while written < len(lines):
-            written += os.write(descriptor, lines[written:])  # writes less before it fails
-    except OSError:
-        os.ftruncate(descriptor, size)
-        raise
-
-
-def _begin(path: pathlib.Path, descriptor: int, head: bytes) -> None:
-    try:
-        _append(descriptor, head)
-    except OSError:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-        raise
-
-
-def _is_at(descriptor: int, path: pathlib.Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    return False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Dead:
-    path: pathlib.Path
-    interface: str
-    operations: tuple[Operation, ...]
-    left_alone: tuple[str, ...]
+    def _company_of(self, index: int) -> dict[pathlib.Path, dict[str, Any]]:
+        """The journals on an interface, with their heads."""
+        if self._company is not None and index in self._company:
+            return self._company[index]
+        found = {}
+        for path in sorted(self.directory.glob(f"{index}-*.journal")):
+            lines = decode_lines(path.read_bytes())
+            found[path] = lines[0] if lines else {}
+        if self._company is not None:
+            self._company[index] = found
+        return found
 
 
 def _macs(head: dict[str, Any], operations: Sequence[Operation]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -137,6 +138,9 @@ class MemoryHost:
                 raise BackendError(f"{claim.interface}: {claim.link} is used by VRID {other.vrid}")
         self.claims[key] = claim
         return MemoryJournal(self, key)
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def perform(self, operations: Sequence[Operation]) -> None:
         for operation in operations:

@@ -6,26 +6,27 @@ after the other.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
 import pathlib
 import weakref
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
-from vrrplib.backends import netlink_mac
+from vrrplib.backends import netlink_mac, netlink_removal
 from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_directory
+from vrrplib.backends.netlink_calls import made_ready, one_after_the_other
 from vrrplib.backends.netlink_errors import failure as _failure
 from vrrplib.backends.netlink_filters import Filters
 from vrrplib.backends.netlink_messages import (
     encode,
-    is_done_already,
     link_in,
     link_request,
 )
 from vrrplib.backends.netlink_socket import NetlinkSocket
-from vrrplib.backends.netlink_sysctls import read_sysctl, write_sysctl
+from vrrplib.backends.netlink_sysctls import read_sysctl, write_sysctls
 from vrrplib.backends.operations import (
     AddEgressDrop,
     DeleteLink,
@@ -39,13 +40,13 @@ from vrrplib.backends.operations import (
     SetToken,
 )
 from vrrplib.backends.plan import Claim, Link
+from vrrplib.backends.stages import kind_of
 from vrrplib.backends.upkeep import foreign
 from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace, hold, run_in
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, IPNetwork, MacAddress
 
 T = TypeVar("T")
-_MESSAGES_PER_CALL = 512  # they must fit into the socket's buffer
 
 
 class NetlinkHost:
@@ -62,23 +63,49 @@ class NetlinkHost:
         self._filters: Filters | None = None
         self._held: int | None = None
         self._left_alone: list[str] = []
+        self._journals: JournalStore | None = None
+        self._known: dict[object, Any] | None = None  # what was read, while nothing is changed
 
     def __del__(self) -> None:
         self.close()
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        with self._store().together():
+            self._known = {}
+            try:
+                yield
+            finally:
+                self._known = None
+
+    def _once(self, key: object, read: Callable[[], T]) -> T:
+        if self._known is None:
+            return read()
+        if key not in self._known:
+            self._known[key] = read()
+        return cast("T", self._known[key])
+
     def link(self, name: str | int) -> Link | None:
+        return self._once(("link", name), lambda: next(map(link_in, self._found(name)), None))
+
+    def _found(self, name: str | int) -> list[bytes]:
         try:
-            replies = self._open().request(link_request(name))
+            return self._open().request(link_request(name))
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
-                return None
+                return []
             raise _failure(f"looking for {name}", error) from error
-        return next(map(link_in, replies), None)
 
     def addresses(self, name: str) -> tuple[IPInterface, ...]:
+        return self._once(("addresses", name), lambda: self._addresses(name))
+
+    def _addresses(self, name: str) -> tuple[IPInterface, ...]:
         return tuple(address for address, _ in self._read(netlink_mac.addresses, name))
 
     def subnets(self, name: str) -> tuple[IPNetwork, ...]:
+        return self._once(("subnets", name), lambda: self._subnets(name))
+
+    def _subnets(self, name: str) -> tuple[IPNetwork, ...]:
         found = self._read(netlink_mac.addresses, name)
         own = [address.network for address, deprecated in found if not deprecated]
         return (*own, *self._read(netlink_mac.on_link_routes, name))
@@ -96,45 +123,57 @@ class NetlinkHost:
             raise _failure(f"listing what belongs to {name}", error) from error
 
     def sysctl(self, path: str) -> str | None:
-        return run_in(self._place(), functools.partial(read_sysctl, path))
+        return self._once(path, lambda: run_in(self._place(), functools.partial(read_sysctl, path)))
 
     def claim(self, claim: Claim) -> FileJournal:
         return self._store().claim(claim, self.perform)
 
     def perform(self, operations: Sequence[Operation]) -> None:
-        for operation in operations:
-            self.batch((operation,))()
+        runs = [operations] if all(isinstance(each, DeleteLink) for each in operations) else zip(operations)
+        for run in runs:
+            self.batch(run)()
+            self._known = None if self._known is None else {}
 
     def batch(self, operations: Sequence[Operation]) -> Callable[[], None]:
         indexes: dict[str, int] = {}
+        kind: type[Operation] | None = None
         steps: list[Callable[[], None]] = []
         messages: list[tuple[Operation, bytes]] = []
         filters: list[Filter] = []
+        sysctls: list[SetSysctl] = []
+        deletions: list[DeleteLink] = []
 
         def flush() -> None:
+            if sysctls:
+                steps.append(functools.partial(self._write, tuple(sysctls)))
+                sysctls.clear()
+            if deletions:
+                steps.append(functools.partial(self._delete, tuple(deletions)))
+                deletions.clear()
             if messages:
-                steps.append(self._call(tuple(messages)))
+                steps.append(made_ready(tuple(messages), self._open))
                 messages.clear()
             if filters:
                 steps.append(self._nftables().ready(filters, functools.partial(self._index, indexes)))
                 filters.clear()
 
         for operation in operations:
-            if bool(filters) is not isinstance(operation, Filter):
+            if kind is not (kind := kind_of(operation)):
                 flush()
             if isinstance(operation, Filter):
                 if self._is_due(operation):
                     filters.append(operation)
             elif isinstance(operation, SetSysctl):
-                flush()
-                steps.append(functools.partial(self._write, operation))
-            elif isinstance(operation, SetMac | SetToken | DeleteLink):
+                sysctls.append(operation)
+            elif isinstance(operation, DeleteLink):
+                deletions.append(operation)
+            elif isinstance(operation, SetMac | SetToken):
                 flush()
                 steps.append(functools.partial(self._if_due, operation))
             elif self._is_due(operation):
                 messages.append((operation, self._encode(operation, indexes)))
         flush()
-        return functools.partial(_call_all, tuple(steps))
+        return functools.partial(one_after_the_other, tuple(steps))
 
     def probe(self, filters: Sequence[Filter]) -> None:
         self._nftables().probe(filters)
@@ -201,11 +240,11 @@ class NetlinkHost:
                 | SetMacvlanMode(name=name, mode="source")
                 | AddEgressDrop(device=name)
             ):
-                return self.link(name) is not None  # an undo that was interrupted has removed it already
+                return self._number(name) is not None  # an undo that was interrupted has removed it already
             case _:
                 return True
 
-    def _leave(self, operations: Sequence[Operation]) -> None:
+    def _leave(self, operations: Iterable[Operation]) -> None:
         """Remember which of these are not done because somebody has changed the same since."""
         for operation in operations:
             why = foreign(operation, lambda name: link.mac if (link := self.link(name)) else None, self.sysctl)
@@ -214,45 +253,28 @@ class NetlinkHost:
 
     def _index(self, indexes: dict[str, int], operation: Operation, name: str) -> int:
         if name not in indexes:
-            link = self.link(name)
-            if link is None:
+            found = self._number(name)
+            if found is None:
                 raise _failure(operation.command, OSError(errno.ENODEV, os.strerror(errno.ENODEV)), operation)
-            indexes[name] = link.index
+            indexes[name] = found
         return indexes[name]
+
+    def _number(self, name: str) -> int | None:
+        if self._known is None:
+            replies = self._found(name)
+            return netlink_removal.outline(replies[0]).index if replies else None
+        # the many that are asked for now are all in one answer
+        return self._once("numbers", lambda: netlink_removal.indexes(self._open())).get(name)
 
     def _encode(self, operation: Operation, indexes: dict[str, int]) -> bytes:
         return encode(operation, functools.partial(self._index, indexes, operation))
 
-    def _call(self, messages: tuple[tuple[Operation, bytes], ...]) -> Callable[[], None]:
-        """As few system calls as there can be for all of ``messages``, which are made now."""
-        parts = [messages[at : at + _MESSAGES_PER_CALL] for at in range(0, len(messages), _MESSAGES_PER_CALL)]
-        netlink = self._open()
-        calls = [(part, netlink.ready([message for _, message in part])) for part in parts]
-
-        def send() -> None:
-            netlink = self._open()
-            for part, batch in calls:
-                try:
-                    failures = netlink.send(batch)
-                except OSError as error:
-                    raise _failure(part[0][0].command, error, part[0][0]) from error
-                for place in sorted(failures):
-                    operation, answer = part[place][0], failures[place]
-                    if not is_done_already(operation, answer):
-                        raise _failure(operation.command, answer, operation)
-
-        return send
-
-    def _if_due(self, operation: SetMac | SetToken | DeleteLink) -> None:
+    def _if_due(self, operation: SetMac | SetToken) -> None:
         """Look only now, not when the batch was made, whether the link is the one that was meant."""
         if not self._is_due(operation):
             self._leave((operation,))
             return
-        indexes: dict[str, int] = {}
-        if isinstance(operation, DeleteLink):
-            self._call(((operation, self._encode(operation, indexes)),))()
-            return
-        index = self._index(indexes, operation, operation.name)
+        index = self._index({}, operation, operation.name)
         try:
             if isinstance(operation, SetMac):
                 netlink_mac.change_mac(self._open(), operation.name, index, operation.mac, ioctl=operation.ioctl)
@@ -270,21 +292,44 @@ class NetlinkHost:
             # To take ours back, too, the kernel wants an interface that hears Router Advertisements.
             path = f"net/ipv6/conf/{operation.name}/accept_ra"
             accepted = self.sysctl(path)
-            self._write(SetSysctl(path, "2"))
+            self._write((SetSysctl(path, "2"),))
             try:
                 netlink_mac.set_token(self._open(), index, operation.token, operation.expected)
             finally:
-                self._write(SetSysctl(path, str(accepted)))
+                self._write((SetSysctl(path, str(accepted)),))
+
+    def _delete(self, operations: tuple[DeleteLink, ...]) -> None:
+        """Those of the links that are still the ones that were meant."""
+        if len(operations) == 1:
+            if self._is_due(operations[0]):
+                made_ready(((operations[0], self._encode(operations[0], {})),), self._open)()
+            else:
+                self._leave(operations)
+            return
+        try:
+            messages = netlink_removal.removal(self._open(), operations)
+        except OSError as error:
+            raise _failure(operations[0].command, error, operations[0]) from error
+        self._leave(set(operations) - {operation for operation, _ in messages})
+        if messages:
+            made_ready(tuple(messages), self._open)()
 
     # -- /proc/sys --
 
-    def _write(self, operation: SetSysctl) -> None:
-        if not run_in(self._place(), functools.partial(write_sysctl, operation)):
-            self._leave((operation,))
+    def _write(self, operations: tuple[SetSysctl, ...]) -> None:
+        if left := run_in(self._place(), functools.partial(write_sysctls, operations)):
+            self._leave(left)
 
     def _store(self) -> JournalStore:
-        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot, self.link)
+        if self._journals is None:
+            boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+            here = weakref.ref(self)  # not a part of what keeps it alive
+
+            def link_at(index: int) -> Link | None:
+                return host.link(index) if (host := here()) else None
+
+            self._journals = JournalStore(self._state_dir / f"netns-{self._open().cookie}", boot, link_at)
+        return self._journals
 
 
 _shared: weakref.WeakValueDictionary[tuple[int, int], NetlinkHost] = weakref.WeakValueDictionary()
@@ -329,9 +374,8 @@ def interface_addresses(interface: str, *, netns: Namespace = None) -> tuple[IPI
     host = NetlinkHost(netns)
     try:
         if host.link(interface) is None:
-            raise BackendError(
-                f"no interface is named {interface!r}: see `ip link`", operation="interface_addresses"
-            )
+            message = f"no interface is named {interface!r}: see `ip link`"
+            raise BackendError(message, operation="interface_addresses")
         return host.addresses(interface)
     finally:
         host.close()
@@ -353,8 +397,3 @@ def cleanup(
         return host.clean(interface, dry_run=dry_run)
     finally:
         host.close()
-
-
-def _call_all(steps: tuple[Callable[[], None], ...]) -> None:
-    for step in steps:
-        step()

@@ -10,7 +10,7 @@ import abc
 import contextlib
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from vrrplib.backends.accepting import around, input_drop, instead, kept_out
@@ -20,67 +20,22 @@ from vrrplib.backends.host import Claim as Claim  # noqa: PLC0414  # they are kn
 from vrrplib.backends.host import Host as Host  # noqa: PLC0414
 from vrrplib.backends.host import Journal as Journal  # noqa: PLC0414
 from vrrplib.backends.host import Link as Link  # noqa: PLC0414
+from vrrplib.backends.host import raise_sysctl as raise_sysctl  # noqa: PLC0414
+from vrrplib.backends.host import undo_all as undo_all  # noqa: PLC0414
+from vrrplib.backends.host import undo_of as undo_of  # noqa: PLC0414
 from vrrplib.backends.operations import (
-    AddAddress,
     AddMacvlan,
-    AddTable,
     DeleteLink,
-    DeleteTable,
     Filter,
     Operation,
-    RemoveAddress,
-    SetLinkDown,
-    SetLinkUp,
-    SetMac,
-    SetMacvlanMode,
     SetSysctl,
-    SetToken,
 )
+from vrrplib.backends.stages import stages
 from vrrplib.backends.upkeep import Upkeep, renamed
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
 from vrrplib.namespaces import Namespace
 from vrrplib.wire.addresses import MacAddress
-
-
-def undo_of(operation: Operation, host: Host) -> Operation | None:
-    """The operation that takes ``operation`` back on ``host`` as it is now; None if there is nothing to do."""
-    match operation:
-        case AddMacvlan(name=name, mac=mac):
-            return DeleteLink(name, mac)
-        case AddTable(family=family, table=table):
-            return DeleteTable(family, table)
-        case SetMac(name=name, mac=mac):
-            link = host.link(name)
-            return SetMac(name, str(link.mac), expected=mac) if link else None
-        case SetToken(name=name, token=token):
-            link = host.link(name)
-            return SetToken(name, link.identifier, expected=token) if link else None
-        case SetMacvlanMode(name=name, mode=mode):  # of one that was there before, as the next
-            link = host.link(name)
-            return SetMacvlanMode(name, link.mode, expected=mode) if link and link.mode != mode else None
-        case SetLinkUp(name=name):
-            link = host.link(name)
-            return SetLinkDown(name) if link and not link.is_up else None
-        case AddAddress(name=name, address=address):
-            return None if operation.interface in host.addresses(name) else RemoveAddress(name, address)
-        case SetSysctl(path=path, value=value, shared=shared):
-            old = host.sysctl(path)
-            return None if old in (None, value) else SetSysctl(path, str(old), expected=value, shared=shared)
-        case _:
-            return None  # of a link that its own undo removes
-
-
-def undo_all(host: Host, undo: Iterable[Operation]) -> None:
-    """Do all of ``undo``, newest first, whatever fails; the first BackendError is raised at the end."""
-    errors = []
-    for operation in reversed(tuple(undo)):
-        try:
-            host.perform((operation,))
-        except BackendError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,28 +107,62 @@ class PlannedBackend(NetBackend):
             return
         self.close()  # what an earlier prepare() or close() that failed has left
         host = self._host()
-        parent = host.link(self.interface)
-        if parent is None:
-            raise BackendError(f"no interface is named {self.interface!r}: see `ip link`", operation="prepare")
-        self._journal = host.claim(self._claim(parent))
         try:
-            # read again: taking the claim may have undone what a dead process left
-            parent = host.link(self.interface) or parent
-            plan = _complete(self.plan(host, parent), self.config, parent)
-            if filters := [operation for operation in plan.prepare if isinstance(operation, Filter)]:
-                host.probe(filters)
-            self.mac = plan.mac
-            self._own_link = plan.own_link
+            plan = self._begin(host)
             for operation in plan.prepare:
                 self._do(host, operation)
-            self._mark = self._journal.mark()
-            self._parent = parent
-            self._follow(host, plan)
-            self._prepared = True
+            self._be_ready(host, plan)
         except BaseException:  # Ctrl-C too
             with contextlib.suppress(BackendError):  # the first error says why; the next close() tries again
                 self.close()
             raise
+
+    def _begin(self, host: Host) -> Plan:
+        """Claim the virtual router, and plan."""
+        parent = host.link(self.interface)
+        if parent is None:
+            raise BackendError(f"no interface is named {self.interface!r}: see `ip link`", operation="prepare")
+        self._journal = host.claim(self._claim(parent))
+        self._parent = parent
+        # read again: taking the claim may have undone what a dead process left
+        parent = host.link(self.interface) or parent
+        plan = _complete(self.plan(host, parent), self.config, parent)
+        if filters := [operation for operation in plan.prepare if isinstance(operation, Filter)]:
+            host.probe(filters)
+        self.mac = plan.mac
+        self._own_link = plan.own_link
+        return plan
+
+    def _be_ready(self, host: Host, plan: Plan) -> None:
+        assert self._journal is not None
+        self._mark = self._journal.mark()
+        self._follow(host, plan)
+        self._prepared = True
+
+    @classmethod
+    def prepare_all(cls, backends: Iterable[NetBackend]) -> None:
+        """As in NetBackend; what is done is all recorded first, and takes few calls."""
+        several = list(backends)
+        groups = _by_host(several)
+        if len(groups) != 1:
+            super().prepare_all(several)
+            return
+        try:
+            for host, group in groups:
+                _prepare_together(host, [backend for backend in group if not backend._prepared])
+        except BaseException:
+            with contextlib.suppress(BackendError):  # the first error says why; the next close() tries again
+                cls.close_all(several)
+            raise
+
+    @classmethod
+    def close_all(cls, backends: Iterable[NetBackend]) -> None:
+        """As in NetBackend, in few calls; if that fails, one by one."""
+        several = list(backends)
+        for host, group in _by_host(several):
+            with contextlib.suppress(BackendError):  # tried again below, and raised if it fails again
+                _close_together(host, [backend for backend in group if backend._journal is not None])
+        super().close_all(several)
 
     def activate(self) -> None:
         if self._journal is None or not self._prepared:
@@ -248,12 +237,19 @@ class PlannedBackend(NetBackend):
     def close(self) -> None:
         if self._journal is None:
             return
-        host, journal = self._host(), self._journal
-        self._prepared = False
-        undo = [*self._undo, *reversed(self._deactivate)] if self._touched else self._undo
+        host = self._host()
         # If any of it fails, journal and claim stay: a later close or `vrrplib cleanup` tries again.
-        undo_all(host, undo)
-        journal.finish(host.perform)
+        undo_all(host, self._way_back())
+        self._finish(host)
+
+    def _way_back(self) -> list[Operation]:
+        """What must be undone now, oldest first."""
+        self._prepared = False
+        return [*self._undo, *reversed(self._deactivate)] if self._touched else self._undo
+
+    def _finish(self, host: Host) -> None:
+        assert self._journal is not None
+        self._journal.finish(host.perform)
         self.active = self._touched = False
         self._journal = None
         self._undo = []
@@ -294,14 +290,22 @@ class PlannedBackend(NetBackend):
         return self.host.take_left_alone() if self.host else ()
 
     def _do(self, host: Host, operation: Operation) -> None:
-        assert self._journal is not None
-        undo = undo_of(operation, host) if self._needs_undo(operation) else None
-        if isinstance(undo, SetSysctl) and undo.shared:
-            self._journal.share(undo)
-        elif undo is not None:
-            self._journal.record((undo,))
-            self._undo.append(undo)
+        self._keep(host, (operation,))
         host.perform((operation,))
+
+    def _keep(self, host: Host, operations: Sequence[Operation]) -> None:
+        """Record how ``operations`` are undone."""
+        assert self._journal is not None
+        undo = [undo_of(operation, host) for operation in operations if self._needs_undo(operation)]
+        own = []
+        for operation in undo:
+            if isinstance(operation, SetSysctl) and operation.shared:
+                self._journal.share(operation)
+            elif operation is not None:
+                own.append(operation)
+        if own:
+            self._journal.record(own)
+            self._undo += own
 
     def _needs_undo(self, operation: Operation) -> bool:
         if self._own_link is None or isinstance(operation, AddMacvlan):
@@ -328,6 +332,60 @@ class PlannedBackend(NetBackend):
         return self.host
 
 
+def _by_host(backends: Iterable[NetBackend]) -> list[tuple[Host, list[PlannedBackend]]]:
+    groups: dict[int, tuple[Host, list[PlannedBackend]]] = {}
+    for backend in backends:
+        if isinstance(backend, PlannedBackend):
+            host = backend._host()
+            groups.setdefault(id(host), (host, []))[1].append(backend)
+    return list(groups.values())
+
+
+def _prepare_together(host: Host, backends: Sequence[PlannedBackend]) -> None:
+    plans: list[Plan] = []
+    wanted: list[list[Operation]] = []
+    shared: set[Operation] = set()
+    for backend in backends:
+        backend.close()  # what an earlier prepare() or close() that failed has left
+    with host.together():
+        for backend in backends:
+            plan = backend._begin(host)
+            plans.append(plan)
+            # what several share is done once: each was planned as if it were alone
+            wanted.append([operation for operation in plan.prepare if operation not in shared])
+            shared |= {item for item in plan.prepare if isinstance(item, SetSysctl) and item.shared}
+            backend._keep(host, wanted[-1])
+    for stage in stages(wanted):
+        host.batch(stage)()
+    with host.together():
+        for backend, plan in zip(backends, plans, strict=True):
+            backend._be_ready(host, plan)
+
+
+def _close_together(host: Host, backends: Sequence[PlannedBackend]) -> None:
+    if len(backends) < 2:
+        return
+    for stage in stages([backend._way_back()[::-1] for backend in backends]):
+        host.batch(stage)()
+    with host.together():
+        for backend in backends:
+            backend._finish(host)
+
+
+def _is_alike(one: RouterConfig, other: RouterConfig) -> bool:
+    """Whether they differ in nothing that a plan looks at but the addresses."""
+    return all(
+        getattr(one, name) == getattr(other, name) for name in ("vrid", "family", "virtual_mac", "accept_mode")
+    )
+
+
+def _differ_in_addresses_only(old: Plan, new: Plan) -> bool:
+    return (old.own_link, old.mac) == (new.own_link, new.mac) and all(
+        without_addresses(before) == without_addresses(after)
+        for before, after in ((old.activate, new.activate), (old.deactivate, new.deactivate))
+    )
+
+
 def _complete(plan: Plan, config: RouterConfig, parent: Link) -> Plan:
     """With what ``accept_mode`` asks for, which is alike for all backends."""
     added = addresses_of((*plan.prepare, *plan.activate))
@@ -339,14 +397,6 @@ def kernel_host(netns: Namespace = None) -> Host:
     # the one upward import: pyroute2 is loaded only here
     host: Host = importlib.import_module("vrrplib.backends.netlink").shared_host(netns)
     return host
-
-
-def raise_sysctl(host: Host, path: str, least: int) -> tuple[SetSysctl, ...]:
-    """The operation that raises a shared sysctl to ``least``, if it is there and lower."""
-    value = host.sysctl(path)
-    if value is None or (value.lstrip("-").isdigit() and int(value) >= least):
-        return ()
-    return (SetSysctl(path, str(least), shared=True),)
 
 
 def _nothing() -> None:
