@@ -329,6 +329,14 @@ def _macs(head: dict[str, Any], operations: Sequence[Operation]) -> set[str]:
     return {str(head.get("mac")), *(mac for swap in swaps for mac in (swap.mac, swap.expected) if mac)}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Dead:
+    path: pathlib.Path
+    interface: str
+    operations: tuple[Operation, ...]
+    left_alone: tuple[str, ...]
+
+
 def _undo(dead: _Dead, perform: Perform) -> None:
     """Newest first; the journal goes only when all of it is undone."""
     _perform_all(dead.operations[::-1], perform)

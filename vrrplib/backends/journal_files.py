@@ -79,11 +79,3 @@ def refuse_company(claim: Claim, path: pathlib.Path, company: dict[pathlib.Path,
 def who(head: dict[str, Any]) -> str:
     """Whose journal it is."""
     return f"process {head.get('pid', '?')}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Dead:
-    path: pathlib.Path
-    interface: str
-    operations: tuple[Operation, ...]
-    left_alone: tuple[str, ...]
