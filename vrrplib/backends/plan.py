@@ -143,12 +143,8 @@ class PlannedBackend(NetBackend):
     def prepare_all(cls, backends: Iterable[NetBackend]) -> None:
         """As in NetBackend; what is done is all recorded first, and takes few calls."""
         several = list(backends)
-        groups = _by_host(several)
-        if len(groups) != 1:
-            super().prepare_all(several)
-            return
         try:
-            for host, group in groups:
+            for host, group in _by_host(several):
                 _prepare_together(host, [backend for backend in group if not backend._prepared])
         except BaseException:
             with contextlib.suppress(BackendError):  # the first error says why; the next close() tries again
