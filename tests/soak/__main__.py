@@ -131,7 +131,7 @@ class Watcher:
         then, before = self._last.get(pid, (now, waited))
         self._last[pid] = now, waited
         if waited - before > 0.005:
-            self.waits.append(Starved(then, now, waited - before))
+            self.waits.append(Starved(then, now, waited - before, pid))
         if router is self.soak.a and (not self.samples or now - self.samples[-1].time >= 1.0):
             self.samples.append(router.sample())
             sample = {key: value for key, value in asdict(self.samples[-1]).items() if key != "time"}

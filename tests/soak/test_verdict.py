@@ -40,6 +40,7 @@ def test_a_process_that_got_no_processor_is_excused_for_so_long() -> None:
     waits = [Starved(19.9, 20.1, 0.1), Starved(20.1, 20.3, 0.15), Starved(20.6, 20.7, 0.1)]
     assert excuse(gap, [], [], waits) is None
     assert excuse(gap, [], [], [*waits, Starved(20.3, 20.5, 0.06)]) == "starved"
+    assert excuse(gap, [], [], [*waits, Starved(20.3, 20.5, 0.06, pid=2)]) is None  # that is another process
 
 
 def test_gaps_at_one_time_are_one_burst() -> None:

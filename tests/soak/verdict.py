@@ -47,12 +47,16 @@ class Starved:
     begin: float
     end: float
     waited: float  #: seconds
+    pid: int = 0
 
 
 def starved(gap: Gap, times: Iterable[Starved], interval: float) -> bool:
-    """Whether the kernel kept a router from running for so much of a gap that the rest is none."""
-    waited = sum(time.waited for time in times if time.begin <= gap.end and time.end >= gap.begin)
-    return gap.seconds - waited <= 2 * interval
+    """Whether the kernel kept one router from running for so much of a gap that the rest is none."""
+    waited: dict[int, float] = {}
+    for time in times:
+        if time.begin <= gap.end and time.end >= gap.begin:
+            waited[time.pid] = waited.get(time.pid, 0.0) + time.waited
+    return gap.seconds - max(waited.values(), default=0.0) <= 2 * interval
 
 
 @dataclass(frozen=True)
