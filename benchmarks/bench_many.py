@@ -3,8 +3,8 @@
     python benchmarks/bench_many.py [--rounds 3] [--count 255] [--json FILE]
 
 Ours (a Node with MacvlanBackends in a blocking Loop) beside keepalived with use_vmac, in turn, both with priority
-255, so that nobody waits for a timer. Start: from exec, and for ours from Node.start too, until a neighbour has heard an
-advertisement of each. Stop: from SIGTERM until the process has ended; the links that are left then are counted.
+255: nobody waits for a timer. Start: from exec, and for ours from Node.start too, until a neighbour has heard
+an advertisement of each. Stop: from SIGTERM until the process has ended; the links that are left then are counted.
 Needs root, ip(8) and keepalived. Asserts nothing: times are a machine's.
 """
 
