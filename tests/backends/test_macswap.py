@@ -183,6 +183,11 @@ def test_the_token_is_taken_back_at_the_end():
         ({"kind": "ifb"}, PHYSICAL, "eth9: the MAC of an interface of kind ifb cannot change"),
         ({"kind": "vrf"}, PHYSICAL, "kind vrf cannot change"),
         ({"port_of": "bond"}, PHYSICAL, "eth9: it is a port of a bond: use the bond itself"),
+        (
+            {"kind": "macvlan", "mode": "bridge"},
+            PHYSICAL,
+            "in mode bridge it would not hear.*: use the macvlan backend",
+        ),
         ({"kind": "wlan"}, PHYSICAL, "eth9: it is wireless, .*: use the announce backend"),
         ({}, "00:00:00:00:00:00", "eth9: it has no Ethernet address"),
         ({}, str(V4.virtual_mac), "nobody knows which it had before.*ip link set dev eth9 address MAC"),

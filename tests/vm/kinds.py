@@ -136,6 +136,19 @@ def read_all(host: Host) -> dict[str, str]:
     return entries
 
 
+def settle(host: Host) -> None:
+    """Until a dump stays as it is: the kernel goes on with duplicates, groups and a bond's first port."""
+    last: list[dict[str, str]] = [{}]
+
+    def is_settled() -> bool:
+        last.append(read_all(host))
+        return last[-1] == last[-2]
+
+    wait_until(
+        is_settled, 30, lambda: f"end of the changes: {HostDump(last[-2]).diff(HostDump(last[-1]))}", pause=0.5
+    )
+
+
 def read_several(text: str) -> list[list[dict[str, Any]]]:
     """The JSON lists of a text, one after the other."""
     decoder, found = json.JSONDecoder(), []

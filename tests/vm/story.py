@@ -15,7 +15,7 @@ from tests.linux.capture import Capture, Frame
 from tests.linux.lab import Lab
 from tests.linux.process import wait_until
 from tests.linux.test_observer import claims
-from tests.vm.kinds import Machine, inside, shown_port
+from tests.vm.kinds import Machine, inside, settle, shown_port
 from tests.vm.speaker import Speaker, Technique, Virtual
 from vrrplib.backends.netlink import cleanup
 
@@ -37,6 +37,8 @@ class Lan:
         for machine in (self.a, self.b):
             assert machine.link_local
             assert self.observer.ping(machine.ipv4)
+        for machine in (self.a, self.b):
+            settle(machine.host)
         self.dumps = {machine: machine.dump() for machine in (self.a, self.b)}
 
     def differences(self, machine: Machine) -> list[str]:
@@ -75,7 +77,7 @@ class Story:
         """The observer is answered, by the right MAC, which the switch knows behind the right port."""
         pings = " && ".join(f"ping -nq -c1 -W1 {virtual.service} >/dev/null" for virtual in self.virtuals)
         script = f"({pings}) && ip -json neighbour show dev eth0 || true"
-        answer = wait_until(lambda: inside(self.lan.observer, script), 10, "answer of the virtual addresses")
+        answer = wait_until(lambda: inside(self.lan.observer, script), 10, lambda: self.why_not(active))
         known = {entry["dst"]: entry.get("lladdr") for entry in json.loads(answer)}
         table = json.loads(inside(self.lan.lab.switch, "bridge -json fdb show br br0"))
         ports = {entry["mac"]: entry["ifname"] for entry in table if entry.get("state") != "permanent"}
@@ -85,6 +87,13 @@ class Story:
             port = shown_port(ports.get(mac))
             assert port == active.host.name, f"{virtual.name}: the switch has {mac} behind {port}"
             self.seen[virtual.name]["neighbour"] = found
+
+    def why_not(self, active: Machine) -> str:
+        """What may explain that an address does not answer."""
+        known = inside(self.lan.observer, "ip neighbour show")
+        there = inside(active.host, "ip address show; ip neighbour show")
+        table = inside(self.lan.lab.switch, "bridge fdb show br br0")
+        return f"answer; the observer knows\n{known}\n{active.host.name} has\n{there}\nthe switch has\n{table}"
 
     def is_as_before(self, machine: Machine) -> None:
         differences = self.lan.differences(machine)
@@ -146,7 +155,7 @@ class Story:
             assert last[-1].advertisement.priority == 0
             waited = first[0].time - last[-1].time
             skew = (256 - 100) / 256 * virtual.interval
-            assert skew - 0.002 <= waited <= skew + 1.0, f"{virtual.name}: after {waited:.3f} s"
+            assert skew - 0.002 <= waited <= skew + 3.0, f"{virtual.name}: after {waited:.3f} s"
             if isinstance(self.b, Speaker):
                 assert self.b.reason(virtual) == "priority", self.b.log
             self.seen[virtual.name]["takeover_s"] = round(waited, 3)

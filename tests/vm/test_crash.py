@@ -9,7 +9,7 @@ import pytest
 
 from tests.linux.lab import Lab
 from tests.linux.test_given_back import Mortal
-from tests.vm.kinds import KINDS, Machine
+from tests.vm.kinds import KINDS, Machine, settle
 from tests.vm.speaker import TECHNIQUES, VIRTUALS, fork
 from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.netlink import NetlinkHost, cleanup
@@ -39,6 +39,7 @@ def cells(main: set[tuple[str, str, str]]) -> list:
         for kind in KINDS
         for technique in TECHNIQUES
         for family in FAMILIES
+        if (kind, technique) != ("macvlan", "macswap")  # refused: test_takeover
     ]
 
 
@@ -94,12 +95,14 @@ def test_a_dry_run_is_true(machine: Machine, technique: str, family: str, record
     dry.close()
     assert before.diff(machine.dump()) == []
     machine.host.run("sh", "-e", text="\n".join(dry.commands[:done]) + "\n")
+    settle(machine.host)  # the kernel takes up to a second to say that a new link is up
     by_shell = machine.dump()
     machine.host.run("sh", "-e", text="\n".join(dry.commands[done:]) + "\n")
     assert before.diff(machine.dump()) == []
     with make() as backend:
         backend.prepare()
         backend.activate()
+        settle(machine.host)
         by_backend = machine.dump()
     assert before.diff(machine.dump()) == []
     assert before.diff(by_backend), "nothing was done: the test cannot fail"

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.linux.dump import HostDump
 from tests.linux.lab import Lab
-from tests.vm.kinds import read_all
+from tests.vm.kinds import read_all, settle
 from tests.vm.speaker import TECHNIQUES, VIRTUALS
 from vrrplib.backends.netlink import NetlinkHost
+from vrrplib.doctor.diagnosis import Severity
+from vrrplib.doctor.gather import gather
+from vrrplib.doctor.judge import diagnose
 from vrrplib.errors import BackendError
 
 #: Kinds with the name of the interface and, for each backend that refuses it, words of the error.
@@ -53,6 +57,7 @@ def host():
         host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
         for line in SETUP:
             host.ip(*line.split())
+        settle(host)
         yield host
 
 
@@ -80,7 +85,7 @@ def refuses(
             TECHNIQUES[technique].make(interface, config, host).prepare()
         said = str(caught.value)
         assert re.search(words, said, re.IGNORECASE), said
-    assert dump() == before
+    assert HostDump(before).diff(HostDump(dump())) == []
     return said
 
 
@@ -90,6 +95,15 @@ def test_refused(host, kind: str, technique: str, tmp_path: Path, record: Callab
     kernel = NetlinkHost(host.namespace, state_dir=tmp_path)
     said = refuses(kernel, interface, technique, refused[technique], lambda: read_all(host))
     record(test="refusal", kind=kind, technique=technique, said=said)
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_the_doctor_says_so_before(host, kind: str, tmp_path: Path) -> None:
+    interface, _ = REFUSED[kind]
+    before = read_all(host)
+    found = diagnose(gather(interface, netns=host.namespace, state_dir=tmp_path, seconds=0))
+    assert "interface-kind" in [each.topic for each in found if each.severity is Severity.PROBLEM], found
+    assert HostDump(before).diff(HostDump(read_all(host))) == []
 
 
 @pytest.mark.parametrize("technique", ["private", "macswap"])

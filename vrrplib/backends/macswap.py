@@ -73,6 +73,11 @@ def _refuse_unfit(host: Host, parent: Link, virtual: MacAddress) -> None:
         raise refusal(f"the MAC of an interface of kind {parent.kind} cannot change", "use the interface below it")
     if parent.kind == "wlan":
         raise refusal("it is wireless, and its access point passes no other MAC", "use the announce backend")
+    if parent.kind == "macvlan" and parent.mode in ("bridge", "vepa"):
+        # the kernel does not give it multicast frames whose source is its own MAC: another router's adverts
+        raise refusal(
+            f"as a macvlan in mode {parent.mode} it would not hear other routers", "use the macvlan backend"
+        )
     if parent.port_of not in ("", "vrf"):
         raise refusal(f"it is a port of a {parent.port_of}", f"use the {parent.port_of} itself")
     if parent.mac == virtual:
