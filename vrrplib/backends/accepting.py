@@ -31,7 +31,9 @@ def input_drop(config: RouterConfig, index: int, added: Sequence[AddAddress]) ->
 
 
 def around(prepare: Sequence[Operation], drop: AddInputDrop | None) -> tuple[Operation, ...]:
-    """``prepare`` with it: the table comes first, for then it goes last."""
+    """``prepare`` with it in the place of an earlier one; the table comes first, for then it goes last."""
+    if (old := kept_out(prepare)) is not None:
+        prepare = [item for item in prepare if item not in (old, AddTable(old.family, old.table))]
     if drop is None:
         return tuple(prepare)
     return (AddTable(drop.family, drop.table), *prepare, drop)

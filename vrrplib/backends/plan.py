@@ -189,6 +189,13 @@ class PlannedBackend(NetBackend):
         old, self.config = self.config, config
         if old.addresses == config.addresses:
             return
+        try:
+            self._reconfigure(config)
+        except BaseException:
+            self._prepared = False  # neither one nor the other: who tries again makes all anew
+            raise
+
+    def _reconfigure(self, config: RouterConfig) -> None:
         host = self._host()
         parent = host.link(self.interface)
         old_plan, new_plan = self._plan_now, self.replan(host, parent) if parent else None
@@ -366,20 +373,6 @@ def _close_together(host: Host, backends: Sequence[PlannedBackend]) -> None:
     with host.together():
         for backend in backends:
             backend._finish(host)
-
-
-def _is_alike(one: RouterConfig, other: RouterConfig) -> bool:
-    """Whether they differ in nothing that a plan looks at but the addresses."""
-    return all(
-        getattr(one, name) == getattr(other, name) for name in ("vrid", "family", "virtual_mac", "accept_mode")
-    )
-
-
-def _differ_in_addresses_only(old: Plan, new: Plan) -> bool:
-    return (old.own_link, old.mac) == (new.own_link, new.mac) and all(
-        without_addresses(before) == without_addresses(after)
-        for before, after in ((old.activate, new.activate), (old.deactivate, new.deactivate))
-    )
 
 
 def _complete(plan: Plan, config: RouterConfig, parent: Link) -> Plan:
