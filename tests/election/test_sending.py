@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from tests.election.play import V2, config
-from tests.election.test_hearing import AH, CISCO, HMAC, RFC_AH, TEXT
+from tests.election.test_hearing import AH, CISCO, HMAC, RFC_AH, TEXT, received
 from vrrplib.election.actions import Discarded, SendAdvertisement
-from vrrplib.election.events import Startup, TimerExpired
+from vrrplib.election.events import ConfigChanged, Event, GroupMoved, Shutdown, Startup, TimerExpired
 from vrrplib.election.hearing import Hearing
 from vrrplib.election.router import Router
 from vrrplib.election.sending import FORM_MEMORY, Sender
+from vrrplib.election.states import State
 from vrrplib.errors import Problem
 from vrrplib.rules import RFC3768
 from vrrplib.wire.authentication import Scheme, verify
 from vrrplib.wire.checksum import ChecksumForm
+from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.keys import NOTHING_HEARD, Replay, Verified
 
 PSEUDO, ONLY = ChecksumForm.PSEUDO_HEADER, ChecksumForm.MESSAGE_ONLY
@@ -67,6 +69,24 @@ def test_the_trailers_number_is_unix_time_that_grows() -> None:
     (again,) = router.handle(TimerExpired(), 4.609375)
     assert isinstance(again, SendAdvertisement)
     assert again.sequence - first.sequence == 1 << 32
+
+
+LOSING, RESIGNING = (received(HMAC, 3, priority=priority, sequence=1_000_004 << 32) for priority in (50, 0))
+SAID: dict[str, Event | Datagram] = {
+    "at the end": Shutdown(),
+    "when its group steps down": GroupMoved(State.BACKUP),
+    "after a priority of 0": RESIGNING,
+    "against what loses": LOSING,
+    "of another configuration": ConfigChanged(config(authentication=HMAC, priority=110)),
+}
+
+
+@pytest.mark.parametrize("happens", SAID.values(), ids=SAID)
+def test_the_number_is_that_of_the_moment_whatever_is_said(happens: Event | Datagram) -> None:
+    router, _ = advertised(HMAC)
+    actions = router.receive(happens, 4.25) if isinstance(happens, Datagram) else router.handle(happens, 4.25)
+    (said,) = [action for action in actions if isinstance(action, SendAdvertisement)]
+    assert said.sequence >> 32 == 1_000_004
 
 
 def after(*heard: tuple[bytes, int, int]) -> Hearing:

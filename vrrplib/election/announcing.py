@@ -96,7 +96,7 @@ class Announcements:
 
     def stop(self) -> None:
         """Announce nothing more."""
-        self._plan([], None, 0.0)
+        self._waiting, self._refresh_at, self.next_at = [], None, None
 
     def _plan(self, waiting: list[tuple[float, IPAddress]], refresh: float | None, now: float) -> None:
         self._waiting = waiting
