@@ -77,7 +77,9 @@ class Story:
         """The observer is answered, by the right MAC, which the switch knows behind the right port."""
         pings = " && ".join(f"ping -nq -c1 -W1 {virtual.service} >/dev/null" for virtual in self.virtuals)
         script = f"({pings}) && ip -json neighbour show dev eth0 || true"
-        answer = wait_until(lambda: inside(self.lan.observer, script), 10, lambda: self.why_not(active))
+        asked = time.monotonic()
+        answer = wait_until(lambda: inside(self.lan.observer, script), 30, lambda: self.why_not(active))
+        waited = round(time.monotonic() - asked, 1)
         known = {entry["dst"]: entry.get("lladdr") for entry in json.loads(answer)}
         table = json.loads(inside(self.lan.lab.switch, "bridge -json fdb show br br0"))
         ports = {entry["mac"]: entry["ifname"] for entry in table if entry.get("state") != "permanent"}
@@ -87,6 +89,8 @@ class Story:
             port = shown_port(ports.get(mac))
             assert port == active.host.name, f"{virtual.name}: the switch has {mac} behind {port}"
             self.seen[virtual.name]["neighbour"] = found
+            slowest = self.seen[virtual.name].get("answers_s", 0.0)
+            self.seen[virtual.name]["answers_s"] = max(slowest, waited)
 
     def why_not(self, active: Machine) -> str:
         """What may explain that an address does not answer."""
