@@ -35,6 +35,7 @@ ROWS = (
     ("election.router",),
     ("election.groups", "wire.frames", "backends.base", "transports.base", "namespaces", "wire.linktypes"),
     ("wire.capture_writer", "transports.bpf"),
+    ("backends.shell",),
     ("wire.capture", "backends.operations", "transports.memory"),
     (
         *("backends.exchange", "backends.accepting", "backends.host"),
@@ -83,6 +84,7 @@ PURE = (
     "wire",
     "election",
     "backends.operations",
+    "backends.shell",
     "backends.exchange",
     "backends.host",
     "backends.stages",

@@ -170,7 +170,7 @@ def test_an_address_inside_the_operator_s_subnet_stays_as_it_is():
     backend.activate()
     at = len(host.performed)
     backend.reconfigure(dataclasses.replace(V4, addresses=("10.77.0.100/24",)))
-    assert [item.command for item in host.performed[at:]] == ["ip address delete 10.77.0.101/24 dev eth0"]
+    assert [item.deed for item in host.performed[at:]] == ["ip address delete 10.77.0.101/24 dev eth0"]
 
 
 def test_another_priority_touches_nothing():

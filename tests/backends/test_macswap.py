@@ -107,7 +107,7 @@ def hearing(link_local: str = OWN, **sysctls: str):
     """A host that takes addresses from Router Advertisements."""
     host = memory_host()
     host.add_interface("eth0", PHYSICAL, ["10.77.0.1/24", link_local])
-    for name, value in {"accept_ra": "1", "autoconf": "1", "rtr_solicits": "-1", **sysctls}.items():
+    for name, value in {"accept_ra": "1", "autoconf": "1", "router_solicitations": "-1", **sysctls}.items():
         host.add_sysctl(f"{CONF}/{name}", value)
     return host
 
@@ -116,7 +116,7 @@ def identifier_operations(host):
     made = plan(V4, host)
     of_interest = ("token", "addr_gen_mode", "autoconf")
     return [
-        [item.command for item in part if any(word in item.command for word in of_interest)]
+        [item.deed for item in part if any(word in item.deed for word in of_interest)]
         for part in (made.prepare, made.activate, made.deactivate)
     ]
 
@@ -126,7 +126,7 @@ def test_addresses_are_made_of_the_real_mac_while_active():
     assert identifier_operations(hearing()) == [["ip token set ::ff:fe00:1 dev eth0"], [mode_none], [mode_back]]
     made = plan(V4, hearing())
     assert made.activate[0].command == mode_none  # before the MAC changes, and back when it has its own again
-    assert made.deactivate[-1].command == mode_back
+    assert made.deactivate[-1].deed == mode_back
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_identifiers_that_do_not_come_from_the_mac_are_left_alone(mode):
 
 def test_where_the_kernel_takes_no_token_nothing_is_learned_while_active():
     off, on = f"sysctl -w {CONF}/autoconf=0", f"sysctl -w {CONF}/autoconf=1"
-    assert identifier_operations(hearing(rtr_solicits="0", addr_gen_mode="1")) == [[], [off], [on]]
+    assert identifier_operations(hearing(router_solicitations="0", addr_gen_mode="1")) == [[], [off], [on]]
 
 
 def test_a_link_local_address_that_the_operator_has_removed_is_not_brought_back():

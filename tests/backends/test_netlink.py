@@ -137,7 +137,7 @@ def test_each_operation_does_what_its_command_says(machine: Host, kernel: Netlin
     )
     for operation in operations:
         kernel.perform((operation,))
-        other.run(*operation.command.split())
+        other.run("sh", "-ec", operation.command)
         assert machine.dump().diff(other.dump()) == [], operation.command
 
 

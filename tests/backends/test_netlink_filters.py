@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import socket
 from collections.abc import Iterator
 
@@ -78,7 +77,7 @@ def test_each_operation_does_what_its_command_says(machine: Host, kernel: Netlin
         DeleteLink("v", VIRTUAL),
     ):
         kernel.perform((operation,))
-        other.run(*shlex.split(operation.command))
+        other.run("sh", "-ec", operation.command)
         assert machine.dump().diff(other.dump()) == [], operation.command
 
 

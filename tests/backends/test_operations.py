@@ -24,6 +24,7 @@ from vrrplib.backends.operations import (
     SetMac,
     SetMacvlanMode,
     SetSysctl,
+    SetToken,
     from_dict,
 )
 
@@ -44,7 +45,14 @@ def test_a_command_is_one_line(operation):
     if isinstance(operation, SetSysctl) and "\n" in operation.value:
         return
     assert len(operation.command.splitlines()) <= 1 or "\n" not in operation.command
-    assert operation.command.split()[0] in ("ip", "sysctl", "nft")
+    assert operation.deed.split()[0] in ("ip", "sysctl", "nft")
+    assert operation.deed in operation.command or isinstance(operation, DeleteTable)
+
+
+TAKE_ADDRESS = (
+    "if ip -o address show dev eth0 2>/dev/null | grep -qF ' 10.77.0.100/24 '; "
+    "then ip address delete 10.77.0.100/24 dev eth0; fi"
+)
 
 
 @pytest.mark.parametrize(
@@ -54,19 +62,39 @@ def test_a_command_is_one_line(operation):
             AddMacvlan("vmac4-2-51", "eth0", "00:00:5e:00:01:33", "source"),
             "ip link add link eth0 name vmac4-2-51 address 00:00:5e:00:01:33 type macvlan mode source",
         ),
-        (DeleteLink("vmac4-2-51", "00:00:5e:00:01:33"), "ip link delete dev vmac4-2-51"),
+        (
+            DeleteLink("vmac4-2-51", "00:00:5e:00:01:33"),
+            "if ip link show dev vmac4-2-51 2>/dev/null | grep -q 'link/ether 00:00:5e:00:01:33 '; "
+            "then ip link delete dev vmac4-2-51; fi",
+        ),
         (SetMacvlanMode("vmac4-2-51", "private"), "ip link set dev vmac4-2-51 type macvlan mode private"),
+        (
+            SetMacvlanMode("vip", "bridge", expected="source"),
+            "if ip -d link show dev vip 2>/dev/null | grep -q 'macvlan mode source '; "
+            "then ip link set dev vip type macvlan mode bridge; fi",
+        ),
         (SetLinkUp("vmac4-2-51"), "ip link set dev vmac4-2-51 up"),
-        (SetMac("eth0", "00:00:5e:00:01:33"), "ip link set dev eth0 address 00:00:5e:00:01:33"),
+        (
+            SetMac("eth0", "00:00:5e:00:01:33"),
+            "n=$(ip neighbour show dev eth0 nud permanent nud noarp | sed '/ lladdr .[13579bdf]:.* NOARP/d; "
+            "s/^/neighbour replace /; s/ PERMANENT/ dev eth0 nud permanent/; s/ NOARP/ dev eth0 nud noarp/'); "
+            "ip link set dev eth0 address 00:00:5e:00:01:33; printf '%s\\n' \"$n\" | ip -force -batch -",
+        ),
+        (SetToken("eth0", "::5"), "ip token set ::5 dev eth0"),
         (AddAddress("eth0", "10.77.0.100/24"), "ip address replace 10.77.0.100/24 dev eth0"),
         (
             AddAddress("vmac6-2-51", "fd77::100/64", prefix_route=False, source=False),
             "ip address replace fd77::100/64 dev vmac6-2-51 nodad noprefixroute preferred_lft 0",
         ),
-        (RemoveAddress("eth0", "10.77.0.100/24"), "ip address delete 10.77.0.100/24 dev eth0"),
+        (RemoveAddress("eth0", "10.77.0.100/24"), TAKE_ADDRESS),
         (SetSysctl("net/ipv4/conf/eth0.5/arp_ignore", "1"), "sysctl -w net/ipv4/conf/eth0.5/arp_ignore=1"),
+        (
+            SetSysctl("net/ipv4/conf/eth0/arp_ignore", "0", expected="1"),
+            'if [ "$(sysctl -ne net/ipv4/conf/eth0/arp_ignore)" = 1 ]; '
+            "then sysctl -w net/ipv4/conf/eth0/arp_ignore=0; fi",
+        ),
         (AddTable("netdev", "vrrplib4-2-51"), "nft create table netdev vrrplib4-2-51"),
-        (DeleteTable("ip6", "vrrplib6-2-51"), "nft delete table ip6 vrrplib6-2-51"),
+        (DeleteTable("ip6", "vrrplib6-2-51"), "nft 'add table ip6 vrrplib6-2-51; delete table ip6 vrrplib6-2-51'"),
         (
             AddEgressDrop("vrrplib4-2-51", "vmac4-2-51"),
             "nft 'add table netdev vrrplib4-2-51; add chain netdev vrrplib4-2-51 egress "

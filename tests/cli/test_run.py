@@ -207,22 +207,24 @@ def test_a_dry_run_prints_and_touches_nothing(hosts: tuple[Host, Host]) -> None:
         "# when it becomes Active",
         "# when it becomes Backup again",
         "# at the end",
+        "# to undo it, after any of these lines",
     ]
     assert any(line.startswith("ip link add link eth0 ") and MAC in line for line in shown)
     found = events(host.run(*command(*ONE, "--dry-run", "--json")))
     assert [event["command"] for event in found] == [line for line in shown if not line.startswith("#")]
-    assert {event["phase"] for event in found} == {"start", "activate", "deactivate", "close"}
+    assert {event["phase"] for event in found} == {"start", "activate", "deactivate", "close", "undo"}
     assert before.diff(host.dump()) == []
 
 
 def test_a_dry_run_s_commands_do_it(hosts: tuple[Host, Host]) -> None:
     host = hosts[0]
     before = host.dump()
-    for event in events(host.run(*command(*ONE, "--dry-run", "--json"))):
-        host.run(*event["command"].split())
-        if event["phase"] == "activate":
-            assert any(link["address"] == MAC for link in host.ip_json("link"))
-    assert before.diff(host.dump()) == []
+    found = events(host.run(*command(*ONE, "--dry-run", "--json")))
+    for phases in (("start", "activate"), ("undo",), ("start", "activate"), ("deactivate", "close", "undo")):
+        lines = [event["command"] for phase in phases for event in found if event["phase"] == phase]
+        host.run("sh", "-ec", "\n".join(lines))
+        assert any(link["address"] == MAC for link in host.ip_json("link")) is ("activate" in phases)
+        assert bool(before.diff(host.dump())) is ("activate" in phases)
 
 
 def test_without_privileges(hosts: tuple[Host, Host]) -> None:

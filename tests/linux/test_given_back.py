@@ -82,7 +82,7 @@ def make_odd(host: Host) -> None:
         "neigh add 10.77.0.9 lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
         "neigh add fd77::9 lladdr 02:00:00:00:00:99 dev eth0 router nud permanent",
         "neigh add proxy 10.77.0.8 dev eth0",
-        "link add operators0 link eth0 type macvlan mode bridge",
+        "link add operators0 link eth0 address 02:00:00:00:07:01 type macvlan mode bridge",
         "link set operators0 up alias of-the-operator",
     ):
         host.ip(*words.split())

@@ -13,8 +13,9 @@ from vrrplib.wire.addresses import MacAddress
 class DryRunBackend(NetBackend):
     """Runs the plan of another backend against a copy of the host: reads the real one, changes nothing.
 
-    ``operations`` is what would have been done so far, ``commands`` the same as lines of ip(8) and sysctl(8).
-    ``host`` is the host to read; by default the kernel's.
+    ``operations`` is what would have been done so far, ``commands`` the same as lines for a root shell (ip(8),
+    sysctl(8), nft(8)), and ``undo_commands`` the lines that take it back. ``host`` is the host to read; by default
+    the kernel's.
     """
 
     def __init__(self, backend: PlannedBackend, *, host: Host | None = None) -> None:
@@ -31,8 +32,17 @@ class DryRunBackend(NetBackend):
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The operations as lines for a root shell."""
+        """The operations as lines for a root shell: ``sh -e`` stops at the first that fails."""
         return tuple(operation.command for operation in self._copy.performed)
+
+    @property
+    def undo_commands(self) -> tuple[str, ...]:
+        """The lines that give the host back, as `vrrplib cleanup` would after a crash just now.
+
+        They may be pasted also if only some of ``commands`` were, and again: a line whose deed is undone, or that
+        somebody has overtaken since, does nothing.
+        """
+        return tuple(operation.command for operation in self._copy.undo)
 
     @property
     def advertisement_mac(self) -> MacAddress:

@@ -113,7 +113,7 @@ def _interface_identifiers(host: Host, parent: Link) -> _InterfaceIdentifiers:
     changed: list[tuple[str, str]] = []
     own = _eui64(parent.mac)
     if _takes_prefixes(host, parent):
-        if host.sysctl(f"{where}/rtr_solicits") == "0":  # the kernel refuses a token then
+        if host.sysctl(f"{where}/router_solicitations") == "0":  # the kernel refuses a token then
             changed.append(("autoconf", "0"))
         else:
             # The addresses that it has so go on being renewed: they are made from the same identifier.

@@ -64,6 +64,7 @@ class MemoryJournal:
             perform(self._host.shared.get(index, [])[::-1])
             self._host.shared.pop(index, None)
         self._host.claims.pop(self._key, None)  # last: if any of it fails, it is ours to try again
+        self._host.journals.pop(self._key, None)
 
 
 class MemoryHost:
@@ -75,6 +76,7 @@ class MemoryHost:
     def __init__(self, base: Host | None = None) -> None:
         self.performed: list[Operation] = []
         self.claims: dict[tuple[int, int, int], Claim] = {}
+        self.journals: dict[tuple[int, int, int], MemoryJournal] = {}
         self.shared: dict[int, list[Operation]] = {}
         self._base = base
         self._links: dict[str, Link | None] = {}
@@ -137,7 +139,15 @@ class MemoryHost:
             if claim.link and other.link == claim.link:
                 raise BackendError(f"{claim.interface}: {claim.link} is used by VRID {other.vrid}")
         self.claims[key] = claim
-        return MemoryJournal(self, key)
+        self.journals[key] = MemoryJournal(self, key)
+        return self.journals[key]
+
+    @property
+    def undo(self) -> tuple[Operation, ...]:
+        """All that is journalled, in the order in which it would be undone after a crash."""
+        own = [operation for journal in self.journals.values() for operation in journal.undo]
+        shared = [operation for operations in self.shared.values() for operation in operations]
+        return (*own[::-1], *shared[::-1])
 
     def together(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -171,7 +181,7 @@ class MemoryHost:
         match operation:
             case AddMacvlan(name=name, parent=parent, mac=mac, mode=mode, master=master):
                 if self.link(name) is not None:
-                    raise BackendError(f"{operation.command}: File exists", operation=operation, errno=errno.EEXIST)
+                    raise BackendError(f"{operation.deed}: File exists", operation=operation, errno=errno.EEXIST)
                 self._links[name] = Link(
                     name,
                     1000 + len(self._links),
@@ -213,9 +223,7 @@ class MemoryHost:
             case SetSysctl(path=path, value=value, expected=expected):
                 held = self.sysctl(path)
                 if held is None and expected is None:
-                    raise BackendError(
-                        f"{operation.command}: No such file", operation=operation, errno=errno.ENOENT
-                    )
+                    raise BackendError(f"{operation.deed}: No such file", operation=operation, errno=errno.ENOENT)
                 if held is None or (expected is not None and held != expected):
                     return
                 self._sysctls[path] = value
@@ -263,20 +271,18 @@ class MemoryHost:
             case AddInputDrop(table=table, device=device):
                 self._existing(device, operation)
                 if (operation.family, table) not in self._tables:
-                    raise BackendError(
-                        f"{operation.command}: No such table", operation=operation, errno=errno.ENOENT
-                    )
+                    raise BackendError(f"{operation.deed}: No such table", operation=operation, errno=errno.ENOENT)
                 self._tables[operation.family, table]["input"] = operation
         return True
 
     def _refuse_table(self, operation: AddTable) -> None:
         if (operation.family, operation.table) in self._tables:
-            raise BackendError(f"{operation.command}: File exists", operation=operation, errno=errno.EEXIST)
+            raise BackendError(f"{operation.deed}: File exists", operation=operation, errno=errno.EEXIST)
 
     def _existing(self, name: str, operation: Operation) -> Link:
         link = self.link(name)
         if link is None:
-            raise BackendError(f"{operation.command}: No such device", operation=operation, errno=errno.ENODEV)
+            raise BackendError(f"{operation.deed}: No such device", operation=operation, errno=errno.ENODEV)
         return link
 
     def _forget_ipv6(self, name: str, disabled: str) -> None:

@@ -255,7 +255,7 @@ class NetlinkHost:
         if name not in indexes:
             found = self._number(name)
             if found is None:
-                raise _failure(operation.command, OSError(errno.ENODEV, os.strerror(errno.ENODEV)), operation)
+                raise _failure(operation.deed, OSError(errno.ENODEV, os.strerror(errno.ENODEV)), operation)
             indexes[name] = found
         return indexes[name]
 
@@ -281,7 +281,7 @@ class NetlinkHost:
             else:
                 self._set_token(operation, index)
         except OSError as error:
-            raise _failure(operation.command, error, operation) from error
+            raise _failure(operation.deed, error, operation) from error
 
     def _set_token(self, operation: SetToken, index: int) -> None:
         try:
@@ -309,7 +309,7 @@ class NetlinkHost:
         try:
             messages = netlink_removal.removal(self._open(), operations)
         except OSError as error:
-            raise _failure(operations[0].command, error, operations[0]) from error
+            raise _failure(operations[0].deed, error, operations[0]) from error
         self._leave(set(operations) - {operation for operation, _ in messages})
         if messages:
             made_ready(tuple(messages), self._open)()

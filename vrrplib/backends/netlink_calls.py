@@ -26,11 +26,11 @@ def made_ready(
             try:
                 failures = netlink.send(batch)
             except OSError as error:
-                raise failure(part[0][0].command, error, part[0][0]) from error
+                raise failure(part[0][0].deed, error, part[0][0]) from error
             for place in sorted(failures):
                 operation, answer = part[place][0], failures[place]
                 if not is_done_already(operation, answer):
-                    raise failure(operation.command, answer, operation)
+                    raise failure(operation.deed, answer, operation)
 
     return send
 

@@ -270,11 +270,11 @@ _NEIGHBOUR_DISCOVERY = (
 
 def _failure(operation: Filter, error: OSError, *, probed: bool = False) -> BackendError:
     if error.errno == errno.EPERM:
-        return failure(operation.command, error, operation)
+        return failure(operation.deed, error, operation)
     hint = ""
     if error.errno in _UNKNOWN and probed:
         hint = f"this takes {_NEEDS.get(type(operation), _NFTABLES_NEED)}"
     elif error.errno == errno.EEXIST and isinstance(operation, AddTable):
         hint = f"it is not ours: remove it (`nft delete table {operation.family} {operation.table}`)"
-    message = f"{operation.command}: {error.strerror}" + (f"; {hint}" if hint else "")
+    message = f"{operation.deed}: {error.strerror}" + (f"; {hint}" if hint else "")
     return BackendError(message, operation=operation, errno=error.errno)

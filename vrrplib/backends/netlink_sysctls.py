@@ -38,9 +38,9 @@ def write_sysctl(operation: SetSysctl) -> bool:
             os.close(descriptor)
     except FileNotFoundError as error:
         if operation.expected is None:
-            raise failure(operation.command, error, operation) from error
+            raise failure(operation.deed, error, operation) from error
     except OSError as error:
-        raise failure(operation.command, error, operation) from error
+        raise failure(operation.deed, error, operation) from error
     return True
 
 

@@ -1,25 +1,43 @@
-"""Single changes of a host, as values: each knows the line of ip(8), sysctl(8) or nft(8) that does the same."""
+"""Single changes of a host, as values: each knows the line for a root shell that does the same.
+
+Where an operation is done only if something is so, or keeps what the kernel would throw away, its line does too.
+"""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import shlex
 from ipaddress import ip_address
 from typing import Any
 
+from vrrplib.backends.shell import (
+    change_mac,
+    has_address,
+    has_mac,
+    has_mode,
+    holds,
+    line,
+    nft,
+    only_if,
+    take_token_back,
+)
 from vrrplib.wire.addresses import Family, IPInterface, to_interface
 
 
 class Operation(abc.ABC):
-    """One change of the host. ``command`` is the line of ip(8), sysctl(8) or nft(8) that does the same."""
+    """One change of the host."""
 
     __slots__ = ()
 
     @property
     @abc.abstractmethod
     def command(self) -> str:
-        """A line for a root shell."""
+        """The line for a root shell that does the same: POSIX sh, ip(8), sysctl(8) and nft(8)."""
+
+    @property
+    def deed(self) -> str:
+        """What is done, in short: as messages name it."""
+        return self.command
 
     def to_dict(self) -> dict[str, Any]:
         """The operation as JSON-able values; :func:`from_dict` takes it back."""
@@ -44,10 +62,9 @@ class AddMacvlan(Operation):
 
     @property
     def command(self) -> str:
-        words = ["ip link add link", self.parent, "name", self.name, "address", self.mac]
-        if self.master is not None:
-            words += ["master", self.master]
-        return _line(*words, "type macvlan mode", self.mode)
+        master = "" if self.master is None else line(" master {}", self.master)
+        begin = line("ip link add link {} name {} address {}", self.parent, self.name, self.mac)
+        return begin + master + line(" type macvlan mode {}", self.mode)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,8 +75,12 @@ class DeleteLink(Operation):
     mac: str
 
     @property
+    def deed(self) -> str:
+        return line("ip link delete dev {}", self.name)
+
+    @property
     def command(self) -> str:
-        return _line("ip link delete dev", self.name)
+        return only_if(has_mac(self.name, self.mac), self.deed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,8 +95,12 @@ class SetMacvlanMode(Operation):
     expected: str | None = None
 
     @property
+    def deed(self) -> str:
+        return line("ip link set dev {} type macvlan mode {}", self.name, self.mode)
+
+    @property
     def command(self) -> str:
-        return _line("ip link set dev", self.name, "type macvlan mode", self.mode)
+        return self.deed if self.expected is None else only_if(has_mode(self.name, self.expected), self.deed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +111,7 @@ class SetLinkUp(Operation):
 
     @property
     def command(self) -> str:
-        return _line("ip link set dev", self.name, "up")
+        return line("ip link set dev {} up", self.name)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +122,7 @@ class SetLinkDown(Operation):
 
     @property
     def command(self) -> str:
-        return _line("ip link set dev", self.name, "down")
+        return line("ip link set dev {} down", self.name)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,8 +135,13 @@ class SetMac(Operation):
     ioctl: bool = False
 
     @property
+    def deed(self) -> str:
+        return line("ip link set dev {} address {}", self.name, self.mac)
+
+    @property
     def command(self) -> str:
-        return _line("ip link set dev", self.name, "address", self.mac)
+        change = change_mac(self.name, self.deed)
+        return change if self.expected is None else only_if(has_mac(self.name, self.expected), change)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,8 +156,12 @@ class SetToken(Operation):
     expected: str | None = None
 
     @property
+    def deed(self) -> str:
+        return line("ip token set {} dev {}", self.token, self.name)
+
+    @property
     def command(self) -> str:
-        return _line("ip token set", self.token, "dev", self.name)
+        return self.deed if self.expected is None else take_token_back(self.name, self.expected, self.deed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,14 +184,14 @@ class AddAddress(Operation):
 
     @property
     def command(self) -> str:
-        words = ["ip address replace", self.address, "dev", self.name]
+        words = [line("ip address replace {} dev {}", self.address, self.name)]
         if self.interface.version == Family.IPV6.value:
             words.append("nodad")
         if not self.prefix_route:
             words.append("noprefixroute")
         if not self.source:
             words.append("preferred_lft 0")
-        return _line(*words)
+        return " ".join(words)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,8 +207,12 @@ class RemoveAddress(Operation):
         return to_interface(self.address)
 
     @property
+    def deed(self) -> str:
+        return line("ip address delete {} dev {}", self.address, self.name)
+
+    @property
     def command(self) -> str:
-        return _line("ip address delete", self.address, "dev", self.name)
+        return only_if(has_address(self.name, self.address), self.deed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,9 +228,13 @@ class SetSysctl(Operation):
     shared: bool = False
 
     @property
-    def command(self) -> str:
+    def deed(self) -> str:
         # slashes: a dot in an interface's name is one of its letters then, and not a separator
-        return _line("sysctl -w", f"{self.path}={self.value}")
+        return line("sysctl -w {}", f"{self.path}={self.value}")
+
+    @property
+    def command(self) -> str:
+        return self.deed if self.expected is None else only_if(holds(self.path, self.expected), self.deed)
 
 
 class Filter(Operation):
@@ -210,7 +252,7 @@ class AddTable(Filter):
 
     @property
     def command(self) -> str:
-        return _line("nft create table", self.family, self.table)
+        return line("nft create table {} {}", self.family, self.table)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -221,8 +263,13 @@ class DeleteTable(Filter):
     table: str
 
     @property
+    def deed(self) -> str:
+        return line("nft delete table {} {}", self.family, self.table)
+
+    @property
     def command(self) -> str:
-        return _line("nft delete table", self.family, self.table)
+        within = f"{self.family} {self.table}"
+        return nft(f"add table {within}", f"delete table {within}")  # none that is there: no error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -239,7 +286,7 @@ class AddEgressDrop(Filter):
     @property
     def command(self) -> str:
         hook = f'type filter hook egress device "{self.device}" priority 0; policy drop;'
-        return _nft(f"add table netdev {self.table}", f"add chain netdev {self.table} egress {{ {hook} }}")
+        return nft(f"add table netdev {self.table}", f"add chain netdev {self.table} egress {{ {hook} }}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -250,7 +297,7 @@ class RemoveEgressDrop(Filter):
 
     @property
     def command(self) -> str:
-        return _line("nft delete chain netdev", self.table, "egress")
+        return line("nft delete chain netdev {} egress", self.table)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -288,7 +335,7 @@ class AddInputDrop(Filter):
         rules += [f'iif "{self.device}" ip6 daddr {address} drop' for address in self.on_device]
         rules += [f"{family} daddr @addresses drop"] if everywhere else []
         within = f"{family} {self.table}"
-        return _nft(
+        return nft(
             *([f"add set {within} addresses {{ type {kind}; elements = {{ {everywhere} }}; }}"] * bool(everywhere)),
             f"add chain {within} input {{ type filter hook input priority 0; policy accept; }}",
             *(f"add rule {within} input {rule}" for rule in rules),
@@ -319,11 +366,3 @@ def from_dict(values: dict[str, Any]) -> Operation:
     """The operation that ``to_dict`` wrote. KeyError or TypeError for what no version of it wrote."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return _OPERATIONS[values.pop("operation")](**values)
-
-
-def _line(*words: str) -> str:
-    return " ".join(word if " " in word else shlex.quote(word) for word in words)
-
-
-def _nft(*steps: str) -> str:
-    return f"nft {shlex.quote('; '.join(steps))}"

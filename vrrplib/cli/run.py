@@ -195,7 +195,7 @@ def _go_realtime(priority: int) -> None:
 
 
 def _show_plan(output: Output, backend: Backend, interface: str, config: RouterConfig, netns: Namespace) -> None:
-    """The operations of a life, phase by phase, as ip(8) and sysctl(8) lines."""
+    """The operations of a life, phase by phase, as lines for a root shell; and those that undo them all."""
     dry = DryRunBackend(backend)
     phases = (
         ("start", dry.prepare, "at the start"),
@@ -206,22 +206,22 @@ def _show_plan(output: Output, backend: Backend, interface: str, config: RouterC
     output.line(f"# {interface}, vrid {config.vrid}, {_mac(backend)}, from {config.primary_address}")
     if netns is not None:
         output.line(f"# for a shell in the network namespace {netns}")
+
+    def show(phase: str, words: str, commands: Sequence[str]) -> None:
+        output.line(f"# {words}")
+        where: dict[str, Any] = {"interface": interface, "family": int(config.family), "vrid": config.vrid}
+        for command in commands:
+            output.event("command", command, **where, phase=phase, command=command)
+
     shown = 0
+    undo: tuple[str, ...] = ()
     for phase, act, words in phases:
         act()
-        commands = list(dry.commands)
-        output.line(f"# {words}")
-        for command in commands[shown:]:
-            output.event(
-                "command",
-                command,
-                interface=interface,
-                family=int(config.family),
-                vrid=config.vrid,
-                phase=phase,
-                command=command,
-            )
-        shown = len(commands)
+        if phase == "activate":  # when there is most to undo
+            undo = dry.undo_commands
+        show(phase, words, dry.commands[shown:])
+        shown = len(dry.commands)
+    show("undo", "to undo it, after any of these lines", undo)
 
 
 def _serve(output: Output, backend: Backend, interface: str, config: RouterConfig, netns: Namespace) -> None:
