@@ -9,7 +9,7 @@ SOURCES := setup.cfg pyproject.toml vrrplib/__init__.py
 TARGET ?= packets frames captures authentication router
 RUNS ?= 100000
 
-.PHONY: demo test test-others check bench fuzz mutation explore matrix soak test-vm matrix-vm clean
+.PHONY: demo test test-others check bench fuzz mutation explore matrix soak test-vm matrix-vm failures clean
 
 # A virtual MAC that fails over, in throw-away network namespaces where that is allowed.
 demo: .venv/installed-cli
@@ -74,6 +74,12 @@ MINUTES ?= 30
 
 soak: .venv/installed-test
 	.venv/bin/python -m tests.soak --minutes $(MINUTES) $(SOAK)
+
+# SIGKILL before every change of the host or of a file, of every backend and option: tests/linux/test_deaths.py, which
+# `make test` does at a few points of each. A quarter of an hour.
+failures: .venv/installed-test
+	@$(SCRATCH); VRRPLIB_EVERY_POINT=1 VRRPLIB_REQUIRE_LINUX=1 .venv/bin/python -m pytest -s tests/linux/test_deaths.py \
+		tests/backends/test_failures.py
 
 # libFuzzer over ourselves: make fuzz TARGET=packets RUNS=1000000. The corpora stay in .fuzz/, and grow.
 fuzz: .venv/installed-fuzz

@@ -1,15 +1,12 @@
-"""The host is given back: after every way to end, and after a death between any two operations.
+"""The host is given back after every way to end; test_deaths.py has a death at any moment.
 
 A dump of everything that a program may change in a namespace, before and after; a test prints what it leaves out.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import socket
 import struct
-import time
 from collections.abc import Callable
 
 import pytest
@@ -21,17 +18,12 @@ from tests.linux.running import V4, V6, Running
 from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
-from vrrplib.backends.netlink import NetlinkHost, cleanup
-from vrrplib.election.config import RouterConfig
 
 CASES = [
     ("macvlan", 4), ("macvlan", 6), ("macswap", 4), ("macswap", 6), ("announce", 4), ("announce", 6),
 ]  # fmt: skip
 NAMES = [f"{backend}-v{family}" for backend, family in CASES]
 VIRTUAL = {4: V4, 6: V6}
-EVERY_POINT = "VRRPLIB_EVERY_POINT"
-"""Set: options are killed at every operation too, and not at every fifth: half a minute each."""
-STANDING = {"standing": functools.partial(MacvlanBackend, standing=True)}
 BACKENDS = {"macvlan": MacvlanBackend, "macswap": MacSwapBackend, "announce": AnnounceBackend}
 
 ODD_SYSCTLS = {
@@ -211,119 +203,3 @@ def test_a_default_route_that_another_interface_has_learned(lab: Lab, backend: s
     assert learned() == before == ["fe80::99"]
     running.end()
     assert learned() == before
-
-
-# -- a death between any two operations --
-
-
-class Mortal(NetlinkHost):
-    """Dies instead of doing its n-th operation: os._exit() is as little of a farewell as SIGKILL."""
-
-    left = 0
-
-    def perform(self, operations):
-        for operation in operations:
-            self.spend()
-            super().perform((operation,))
-
-    def batch(self, operations):
-        each = [super(Mortal, self).batch((operation,)) for operation in operations]
-
-        def act():
-            for operation in each:
-                self.spend()
-                operation()
-
-        return act
-
-    def spend(self):
-        if self.left == 0:
-            os._exit(9)
-        self.left -= 1
-
-
-def wait_for_new_addresses(host: Host) -> None:
-    """Until the kernel has finished with them, which it does later, in a queue of its own.
-
-    On a router it joins the prefix's anycast group then, and leaves it when an address is removed, joined or not:
-    an address that was removed in between takes another one's membership along (seen on 6.18).
-    """
-    wait_until(lambda: not host.ip_json("-6", "address", "show", "dev", "eth0", "tentative"), 5, "end of detection")
-    time.sleep(0.03)  # one without detection is never tentative, and joins as late
-
-
-def live_and_die(host: Host, backend: str, config: RouterConfig, state_dir: str, operations: int) -> bool:
-    """In a process of its own: prepare, activate, deactivate, activate, close. Whether it died before the end."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            mortal = Mortal(host.namespace, state_dir=state_dir)
-            mortal.left = operations
-            acting = (BACKENDS | STANDING)[backend]("eth0", config, host=mortal)
-            for act in (acting.prepare, acting.activate, acting.deactivate, acting.activate, acting.close):
-                act()
-                wait_for_new_addresses(host)
-        except BaseException as error:
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    wait_for_new_addresses(host)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 9), "the child failed: see above"
-    return code == 9
-
-
-@pytest.mark.parametrize(
-    ("backend", "family"),
-    [*CASES, ("standing", 4), ("standing", 6)],
-    ids=[*NAMES, "standing-v4", "standing-v6"],
-)
-def test_a_death_between_any_two_operations(
-    lab: Lab, backend: str, family: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
-    make_odd(host)
-    primary = "10.77.0.1" if family == 4 else host.link_local()
-    config = RouterConfig(vrid=51, addresses=shifted(family, 51), primary_address=primary)
-    state_dir = lab.directory / "state"
-    before = settled(host)
-    points = touched = tried = 0
-    step = 1 if backend in BACKENDS or os.environ.get(EVERY_POINT) else 5
-    while live_and_die(host, backend, config, str(state_dir), points):
-        points += step
-        tried += 1
-        touched += any(len(journal.read_text().splitlines()) > 1 for journal in state_dir.glob("*/*-*"))
-        cleanup(netns=host.namespace, state_dir=state_dir)
-        assert_same(before, host, f"killed before operation {points - step + 1}")
-        assert list(state_dir.rglob("*")) == []
-    assert_same(before, host, "not killed at all")
-    assert touched >= tried // 2
-    with capsys.disabled():
-        print(f"\n{backend} IPv{family}: killed at {tried} points, {touched} of them with something to undo")
-
-
-@pytest.mark.parametrize("backend", ["macvlan", "macswap"])
-def test_cleanup_may_be_killed_too(lab: Lab, backend: str) -> None:
-    host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
-    make_odd(host)
-    config = RouterConfig(vrid=51, addresses=V4, primary_address="10.77.0.1")
-    state_dir = str(lab.directory / "state")
-    before = settled(host)
-    operations = 0
-    while True:
-        host_operations = 12 if backend == "macvlan" else 6
-        assert live_and_die(host, backend, config, state_dir, host_operations)
-        pid = os.fork()
-        if pid == 0:
-            mortal = Mortal(host.namespace, state_dir=state_dir)
-            mortal.left = operations
-            mortal.clean()
-            os._exit(0)
-        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
-            break
-        operations += 1
-        cleanup(netns=host.namespace, state_dir=state_dir)
-        assert_same(before, host, f"cleanup was killed before its operation {operations}")
-    assert operations > 2
-    assert_same(before, host, "cleaned")
