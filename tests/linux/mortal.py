@@ -1,7 +1,7 @@
 """A process that is killed just before one of the system calls by which it changes something.
 
-Between two of them nothing of the host or its files changes, so these are all the moments that differ. A call itself
-is done or not: the kernel works through what a netlink call brings, all of it, before it looks at signals.
+Between two of them nothing of the host or its files changes, so these are all the moments that differ. A call
+itself is done or not: the kernel works through what a netlink call brings, all of it, before it looks at signals.
 """
 
 from __future__ import annotations
