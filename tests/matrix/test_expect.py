@@ -69,6 +69,14 @@ def test_one_that_has_lost_its_carrier_and_does_not_know_it_is_said() -> None:
     assert told == ["ours still believes that it is Active"]
 
 
+def test_who_cannot_send_may_complain_of_that() -> None:
+    record = GOOD | {"takeover": 0.3, "neighbour": {"address": ["peer", "virtual"]}, "moves": 0}
+    record |= {"active": ["ours"], "pings": GOOD["pings"] | {"to": 150, "through": 150}}  # type: ignore[operator]
+    record |= {"complaints": {"ours": [], "peer": ["send advert error"]}}
+    assert surprises(Cell.named("takes-over/private/v3-ipv4/keepalived/link-down"), record) == []
+    assert surprises(Cell.named("takes-over/private/v3-ipv4/keepalived/sigkill"), record)
+
+
 def test_an_error_is_a_surprise() -> None:
     assert surprises(CELL, {"error": "TimeoutError: no advert"}) == ["TimeoutError: no advert"]
 

@@ -73,6 +73,7 @@ class Trial:
         with QuietCapture(self.lab) as self.capture:
             self.start()
             with self.pinging() as ping:
+                before = self.lab.fdb(self.settings.virtual_mac)  # the table's monitor tells only of what changes
                 time.sleep(QUIET)
                 marks = len(neighbours.log.splitlines()), len(table.log.splitlines())
                 since = time.monotonic()
@@ -80,7 +81,7 @@ class Trial:
                 ended = time.monotonic()
             record["pings"] = self.pings(ping, since, ended)
         record["neighbour"] = self.neighbour(neighbours.log.splitlines(), marks[0])
-        record["moves"] = self.moves(table.log.splitlines(), marks[1])
+        record["moves"] = self.moves(before, table.log.splitlines()[marks[1] :])
         record["complaints"] = {where: daemon.complaints()[:3] for where, daemon in self.daemons.items()}
         return record
 
@@ -189,14 +190,14 @@ class Trial:
                 mac = words[words.index("lladdr") + 1]
                 yield at, self.names.get(mac, mac)
 
-    def moves(self, lines: list[str], mark: int) -> int:
+    def moves(self, before: str | None, lines: list[str]) -> int:
         """How often the switch saw the virtual MAC behind another port than before, from the fault on."""
-        ports = [
-            (at, words[words.index("dev") + 1])
-            for at, line in enumerate(lines)
-            if (words := line.split())[:1] == [self.settings.virtual_mac]
-        ]
-        return sum(1 for (_, old), (at, new) in itertools.pairwise(ports) if at >= mark and old != new)
+        ports = [before] if before else []
+        for line in lines:
+            words = line.split()
+            if words[:1] == [self.settings.virtual_mac]:
+                ports.append(words[words.index("dev") + 1].removeprefix("port-"))
+        return sum(1 for old, new in itertools.pairwise(ports) if old != new)
 
 
 def is_advert(frame: Frame) -> bool:
