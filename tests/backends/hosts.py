@@ -135,6 +135,9 @@ class TroubledHost:
     def together(self):
         return self.base.together()
 
+    def leftovers(self, interface: str):
+        return self.base.leftovers(interface)
+
     def perform(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             self.count += 1

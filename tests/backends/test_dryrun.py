@@ -8,6 +8,7 @@ from tests.backends.hosts import BACKENDS, CASES, NAMES, V4, V6, TroubledHost, l
 from vrrplib.backends.dryrun import DryRunBackend
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
+from vrrplib.backends.memory import MemoryHost
 from vrrplib.errors import BackendError
 
 every_case = pytest.mark.parametrize(("kind", "config"), CASES, ids=NAMES)
@@ -118,3 +119,50 @@ def test_the_commands_of_a_macvlan_as_a_root_shell_takes_them():
         "sysctl -w net/ipv4/conf/vmac4-2-51/promote_secondaries=1",
         "ip link set dev vmac4-2-51 up",
     )
+
+
+class Crashed(MemoryHost):
+    """A host on which a process has died."""
+
+    left = ()
+
+    def leftovers(self, interface):
+        return self.left
+
+
+@every_case
+def test_what_a_dead_process_left_is_undone_first(kind, config):
+    host = memory_host(Crashed)
+    fresh = DryRunBackend(kind("eth0", config), host=host)
+    dead = kind("eth0", config, host=host)
+    for each in (fresh, dead):
+        each.prepare()
+        each.activate()
+    assert [operation.command for operation in host.undo] == list(fresh.undo_commands)
+    host.left = host.undo
+    assert host.left
+    after = DryRunBackend(kind("eth0", config), host=host)
+    after.prepare()
+    after.activate()
+    undone = len(after.operations) - len(fresh.operations)
+    assert undone > 0
+    assert after.operations[undone:] == fresh.operations
+    assert set(after.operations[:undone]) <= set(host.left)
+    assert after.undo_commands == fresh.undo_commands
+
+
+@every_case
+def test_what_is_to_be_undone(kind, config):
+    """Nothing before and after; and what is done again is not undone twice."""
+    dry = DryRunBackend(kind("eth0", config), host=memory_host())
+    assert dry.undo_commands == ()
+    dry.prepare()
+    while_backup = dry.undo_commands
+    dry.activate()
+    while_active = dry.undo_commands
+    assert set(while_backup) <= set(while_active)
+    assert len(set(while_active)) == len(while_active)
+    dry.deactivate()
+    assert dry.undo_commands == while_backup
+    dry.close()
+    assert dry.undo_commands == ()

@@ -6,6 +6,7 @@ Both hosts are compared after each step of a life; then the undo lines are tried
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -242,13 +243,36 @@ def test_the_page_shows_what_is_printed(lab: Lab) -> None:
     assert f"```text\n{printed}```" in page
 
 
+def dry_run(running: Running) -> list[str]:
+    """The lines of a whole life."""
+    printed = running.host.run("env", f"PYTHONPATH={ROOT}", *running.argv, "--dry-run").stdout
+    events = [json.loads(line) for line in printed.splitlines()]
+    return [event["command"] for event in events if event["phase"] != "undo"]
+
+
+@pytest.mark.parametrize(("backend", "options"), [("macvlan", ("--standing", "--no-accept")), ("announce", ())])
+def test_what_a_dead_process_left_is_undone_first(lab: Lab, backend: str, options: tuple[str, ...]) -> None:
+    """As at a start: its link is not adopted, and its addresses are nobody's."""
+    host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
+    before = ready(host)
+    addresses = shifted(4, 51)
+    running = Running(host, addresses, backend=backend, options=options)
+    dry = dry_run(running)
+    running.start().wait("active").crash()
+    after_a_crash = dry_run(running)
+    leftovers = len(after_a_crash) - len(dry)
+    assert leftovers > 0
+    assert after_a_crash[leftovers:] == dry
+    run_lines(host, after_a_crash)
+    assert_same(before, host, "closed")
+
+
 def test_what_cleanup_would_do(lab: Lab) -> None:
     host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
     make_odd(host)
     before = ready(host)
     running = Running(host, shifted(4, 51), backend="macswap").start().wait("active")
-    running.process.kill()
-    running.process.wait()
+    running.crash()
     leftovers = cleanup(netns=host.namespace, state_dir=running.state_dir, dry_run=True)
     assert before.diff(host.dump())
     run_lines(host, [operation.command for leftover in leftovers for operation in leftover.operations])

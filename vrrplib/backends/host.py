@@ -113,6 +113,9 @@ class Host(Protocol):
     def claim(self, claim: Claim) -> Journal:
         """Take a virtual router, undoing first what a dead process left; BackendError if a live one has it."""
 
+    def leftovers(self, interface: str) -> tuple[Operation, ...]:
+        """What taking a virtual router there would undo first, as far as this process may look; nothing is done."""
+
     def perform(self, operations: Sequence[Operation]) -> None:
         """Do these, in order; BackendError at the first that fails."""
 

@@ -85,6 +85,7 @@ class MemoryHost:
         self._sysctls: dict[str, str] = {}
         self._left_alone: list[str] = []
         self._tables: dict[tuple[str, str], dict[str, Filter]] = {}  # the chains of each, as what made them
+        self._gone: set[tuple[str, str]] = set()  # tables: ``base`` may have them, and this copy not
         self._no_source: set[tuple[str, IPInterface]] = set()
 
     def add_interface(self, name: str, mac: str, addresses: Iterable[InterfaceLike] = (), **facts: Any) -> None:
@@ -108,14 +109,22 @@ class MemoryHost:
 
     def subnets(self, name: str) -> tuple[IPNetwork, ...]:
         mine = [item.network for item in self._known_addresses(name) if (name, item) not in self._no_source]
-        return (*mine, *(() if self._base is None else self._base.subnets(name)))
+        if self._base is None:
+            return tuple(mine)
+        found = list(self._base.subnets(name))
+        for gone in self._base.addresses(name):
+            # IPv6 ones that a dead process left are not among them
+            is_ipv4 = gone.version == Family.IPV4.value
+            if is_ipv4 and gone not in self._known_addresses(name) and gone.network in found:
+                found.remove(gone.network)
+        return (*mine, *found)
 
     def stacked(self, name: str) -> tuple[Link, ...]:
         links = {link.name: link for link in (() if self._base is None else self._base.stacked(name))}
         below = self.link(name)
         mine = (self.link(child) for child in self._created)
         links |= {link.name: link for link in mine if link and below and link.parent == below.index}
-        return tuple(links.values())
+        return tuple(link for link in links.values() if self._links.get(link.name, link) is not None)
 
     def sysctl(self, path: str) -> str | None:
         if path in self._sysctls:
@@ -130,6 +139,8 @@ class MemoryHost:
         return "0" if name in self._links or name in ("all", "default") else None
 
     def claim(self, claim: Claim) -> Journal:
+        if self._base is not None and not self.claims:
+            self.perform(self._base.leftovers(claim.interface))
         key = (claim.index, claim.family, claim.vrid)
         if key in self.claims:
             raise BackendError(f"{claim.interface}: VRID {claim.vrid} is taken", operation="claim")
@@ -141,6 +152,9 @@ class MemoryHost:
         self.claims[key] = claim
         self.journals[key] = MemoryJournal(self, key)
         return self.journals[key]
+
+    def leftovers(self, _: str) -> tuple[Operation, ...]:
+        return ()
 
     @property
     def undo(self) -> tuple[Operation, ...]:
@@ -170,7 +184,7 @@ class MemoryHost:
         for operation in filters:
             if isinstance(operation, AddTable):
                 self._refuse_table(operation)
-        if self._base is not None:
+        if self._base is not None and not self._gone:  # else a dead process could do them
             self._base.probe(filters)
 
     def _perform(self, operation: Operation) -> None:
@@ -261,7 +275,9 @@ class MemoryHost:
                 self._refuse_table(operation)
                 self._tables[family, table] = {}
             case DeleteTable(family=family, table=table):
-                return self._tables.pop((family, table), None) is not None
+                is_of_base = self._base is not None and (family, table) not in self._gone
+                self._gone.add((family, table))
+                return self._tables.pop((family, table), None) is not None or is_of_base
             case AddEgressDrop(table=table, device=device):
                 if self.link(device) is None:
                     return False

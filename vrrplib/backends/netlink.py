@@ -20,11 +20,7 @@ from vrrplib.backends.journal import FileJournal, JournalStore, Leftover, state_
 from vrrplib.backends.netlink_calls import made_ready, one_after_the_other
 from vrrplib.backends.netlink_errors import failure as _failure
 from vrrplib.backends.netlink_filters import Filters
-from vrrplib.backends.netlink_messages import (
-    encode,
-    link_in,
-    link_request,
-)
+from vrrplib.backends.netlink_messages import encode, link_in, link_request
 from vrrplib.backends.netlink_socket import NetlinkSocket
 from vrrplib.backends.netlink_sysctls import read_sysctl, write_sysctls
 from vrrplib.backends.operations import (
@@ -127,6 +123,11 @@ class NetlinkHost:
 
     def claim(self, claim: Claim) -> FileJournal:
         return self._store().claim(claim, self.perform)
+
+    def leftovers(self, interface: str) -> tuple[Operation, ...]:
+        with contextlib.suppress(BackendError):  # others may not read the journals
+            return tuple(item for left in self.clean(interface, dry_run=True) for item in left.operations)
+        return ()
 
     def perform(self, operations: Sequence[Operation]) -> None:
         runs = [operations] if all(isinstance(each, DeleteLink) for each in operations) else zip(operations)
