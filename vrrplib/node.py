@@ -33,7 +33,7 @@ from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import parse
 
 MOST_FRAMES_PER_STEP = 1024
-LONGEST_KEPT, MOST_KEPT = 256, 4
+LONGEST_KEPT, MOST_KEPT = 256, 2
 """Bytes of a frame that is known again when it repeats, and how many such for each virtual router."""
 
 
