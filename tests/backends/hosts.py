@@ -166,15 +166,26 @@ class JournalledHost(TroubledHost):
         self.journals.append(self.store.claim(claim, self.base.perform))
         return self.journals[-1]
 
+    def kill(self) -> None:
+        """Whatever the process tries from now on does not happen."""
+
+        def locked():
+            raise Killed
+
+        self._failing, self._error = range(10**9), Killed
+        self.store.locked = locked  # type: ignore[method-assign]
+
     def die(self) -> None:
         """The kernel closes what the process had open, and with it goes the lock."""
         for journal in self.journals:
             assert isinstance(journal, FileJournal)
             abandon(journal)
+        vars(self.store).pop("locked", None)  # others go on
 
 
 def abandon(journal: FileJournal) -> None:
     """What the death of its process does to a journal."""
+    journal._store.forget(journal)
     os.close(journal._descriptor)
 
 

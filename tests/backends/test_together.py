@@ -104,7 +104,7 @@ def test_a_death_at_each_operation(kind, tmp_path):
             kind.close_all(many)
         except Killed:
             for journal in host.journals:
-                if journal._path.exists():  # else it was finished, and closed
+                if journal.path.exists():  # else it was finished, and closed
                     abandon(journal)
             after = JournalledHost(base, tmp_path / "state")
             after.store.clean(after.perform)

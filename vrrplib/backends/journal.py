@@ -10,23 +10,26 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from vrrplib.backends.journal_files import append, begin, is_at, refuse_company, who
+from vrrplib.backends.journal_files import append, cut_torn_end, explained, is_at, locked_file, refuse_company, who
 from vrrplib.backends.journal_files import decode_lines as decode_lines  # noqa: PLC0414  # they are known here too
 from vrrplib.backends.journal_files import encode_line as encode_line  # noqa: PLC0414
-from vrrplib.backends.operations import DeleteLink, Operation, SetMac, from_dict
+from vrrplib.backends.journal_reading import FORMAT as FORMAT  # noqa: PLC0414
+from vrrplib.backends.journal_reading import Content, Dead, Perform, content_of, if_dead, macs_of, undo_lines
+from vrrplib.backends.operations import DeleteLink, Operation
 from vrrplib.backends.plan import Claim, Link
 from vrrplib.backends.upkeep import concerns, renamed
 from vrrplib.errors import BackendError
 
-FORMAT = 1
 LOCK = "lock"
 DEFAULT_STATE_DIR = "/run/vrrplib"
-Perform = Callable[[Sequence[Operation]], None]
+_ATTEMPTS = 100
+"""To get into a directory that others remove when they leave it."""
 LinkAt = Callable[[int], Link | None]
 
 
@@ -50,8 +53,8 @@ class FileJournal:
 
     def __init__(self, store: JournalStore, claim: Claim, path: pathlib.Path, descriptor: int) -> None:
         self._store = store
-        self._claim = claim
-        self._path = path
+        self.claim = claim
+        self.path = path
         self._descriptor = descriptor
 
     def record(self, undo: Sequence[Operation]) -> None:
@@ -61,24 +64,48 @@ class FileJournal:
         lines = b"".join(encode_line(operation.to_dict()) for operation in undo)
 
         def write() -> None:
-            with _explained(self._path):
+            with explained(self.path):
+                if self.is_gone():
+                    self._put_back()
                 append(self._descriptor, lines)
 
         return write
 
     def share(self, undo: Operation) -> None:
-        self._store.share(self._claim, undo)
+        self._store.share(self.claim, undo)
 
     def mark(self) -> int:
         return os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def rewind(self, mark: int) -> None:
-        with _explained(self._path):
+        with explained(self.path):
             os.ftruncate(self._descriptor, mark)
 
     def finish(self, perform: Perform) -> None:
-        self._store.release(self._claim.index, self._path, perform)
+        self._store.release(self, perform)
         os.close(self._descriptor)
+
+    def write_again(self) -> None:
+        """If somebody has removed the file: the same again, locked, unless it is another process's by now."""
+        if not self.is_gone() or self.path.exists():
+            return
+        size = os.fstat(self._descriptor).st_size
+        descriptor = locked_file(self.path, os.pread(self._descriptor, size, 0))
+        os.dup2(descriptor, self._descriptor, inheritable=False)
+        os.close(descriptor)
+
+    def is_gone(self) -> bool:
+        """Whether somebody has removed the file."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    def _put_back(self) -> None:
+        with self._store.locked():
+            self._store.write_again()
+        if self.is_gone():
+            raise BackendError(
+                f"{self.path} was removed, and another process has taken the virtual router since",
+                operation="journal",
+            )
 
 
 class JournalStore:
@@ -91,6 +118,9 @@ class JournalStore:
         # while many calls have the lock together: who is there, by the interface's index
         self._company: dict[int, dict[pathlib.Path, dict[str, Any]]] | None = None
         self._links: dict[str, dict[str, Any]] | None = None
+        # what this process holds, lest it be lost when somebody removes the directory
+        self._held: dict[pathlib.Path, FileJournal] = {}
+        self._shared: dict[int, bytes] = {}
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -111,31 +141,51 @@ class JournalStore:
         with self.locked():
             if not self._company or claim.index not in self._company:
                 self._remove_links(claim.index, perform)
-                for leftover in self._dead(claim.index):
-                    _undo(leftover, perform)
-                self.undo_shared(claim.index, perform)
+                for index in self._indexes():
+                    # the interface may have had another index then, as one that is unplugged and plugged in again
+                    undone = 0
+                    for leftover in self._dead(index, None if index == claim.index else claim.interface):
+                        leftover.undo(perform)
+                        undone += 1
+                    if undone or index == claim.index:
+                        self.undo_shared(index, perform)
             path = self.directory / f"{claim.index}-{claim.family}-{claim.vrid}.journal"
             company = self._company_of(claim.index)
             refuse_company(claim, path, company)
             if claim.link:
                 self._refuse_shared_link(claim)
-            with _explained(path):
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                begin(path, descriptor, encode_line(self._head(claim)))
+            with explained(path):
+                descriptor = locked_file(path, encode_line(self._head(claim)))
             company[path] = self._head(claim)
             if self._links is not None and claim.link:
                 self._links[claim.link] = self._head(claim)
-        return FileJournal(self, claim, path, descriptor)
+            self._held[path] = FileJournal(self, claim, path, descriptor)
+        return self._held[path]
 
-    def release(self, index: int, path: pathlib.Path, perform: Perform) -> None:
+    def release(self, journal: FileJournal, perform: Perform) -> None:
         """Give a virtual router up; with the last one of the interface what they shared is undone."""
+        path, index = journal.path, journal.claim.index
         with self.locked():
             company = self._company_of(index)
             if company.keys() <= {path}:
                 self.undo_shared(index, perform, gone=[path], is_held=True)
-            path.unlink(missing_ok=True)
+            if not journal.is_gone():
+                path.unlink(missing_ok=True)
             company.pop(path, None)
+            self._held.pop(path, None)
+
+    def forget(self, journal: FileJournal) -> None:
+        """It is no longer this process's."""
+        self._held.pop(journal.path, None)
+
+    def write_again(self) -> None:
+        """What this process holds, where somebody has removed it: else neither a crash nor ``share`` is undone."""
+        with explained(self.directory):
+            for journal in self._held.values():
+                journal.write_again()
+            for index, data in self._shared.items():
+                if not (path := self._shared_path(index)).exists():
+                    os.close(locked_file(path, data))
 
     def clean(
         self,
@@ -155,24 +205,26 @@ class JournalStore:
         done: list[Leftover] = []
         errors: list[BackendError] = []
         with self.locked():
-            indexes = {path.name.split("-")[0] for path in self.directory.glob("*-*")}
-            for index in sorted(int(index) for index in indexes if index.isdecimal()):
+            for index in self._indexes():
                 gone = []
                 if not keep:
                     self._remove_links(index, perform, interface)
                 for leftover in list(self._dead(index, interface, keep=keep)):
                     try:
                         if not keep:
-                            _undo(leftover, perform)
+                            leftover.undo(perform)
                     except BackendError as error:
                         errors.append(error)
                         continue
                     gone.append(leftover.path)
                     undo = leftover.operations[::-1]
                     done.append(Leftover(leftover.interface, undo, (*leftover.left_alone, *left_alone(undo))))
-                for shared in self.undo_shared(index, perform, gone=gone, keep=keep):
-                    words = (*shared.left_alone, *left_alone(shared.operations))
-                    done.append(dataclasses.replace(shared, left_alone=words))
+                try:
+                    for shared in self.undo_shared(index, perform, gone=gone, keep=keep):
+                        words = (*shared.left_alone, *left_alone(shared.operations))
+                        done.append(dataclasses.replace(shared, left_alone=words))
+                except BackendError as error:
+                    errors.append(error)
         if errors:
             raise errors[0]
         return done
@@ -180,11 +232,17 @@ class JournalStore:
     def share(self, claim: Claim, undo: Operation) -> None:
         """Keep ``undo`` for the last virtual router on the interface."""
         path = self._shared_path(claim.index)
-        with self.locked(), _explained(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with self.locked(), explained(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                head = b"" if os.fstat(descriptor).st_size else encode_line(self._head(claim))
-                append(descriptor, head + encode_line(undo.to_dict()))
+                content = content_of(path, cut_torn_end(descriptor), self._boot)
+                if content is not None and content.problem:
+                    raise BackendError(content.problem, operation="journal")
+                head, line = encode_line(self._head(claim)), encode_line(undo.to_dict())
+                if content is None:
+                    os.ftruncate(descriptor, 0)
+                append(descriptor, line if content else head + line)
+                self._shared[claim.index] = self._shared.get(claim.index, head) + line
             finally:
                 os.close(descriptor)
 
@@ -201,13 +259,14 @@ class JournalStore:
         path = self._shared_path(index)
         if not path.exists() or any(other not in gone for other in self.directory.glob(f"{index}-*.journal")):
             return []
-        head, *lines = decode_lines(path.read_bytes()) or [{}]
-        mine = lines if self._is_ours(head) else []
-        name, operations, words = self._as_it_is_now(head, mine, is_held=is_held)
+        content = content_of(path, path.read_bytes(), self._boot) or Content({}, ())
+        name, operations, words = self._as_it_is_now(content, is_held=is_held)
         undo = operations[::-1]
-        if not keep:
-            _perform_all(undo, perform)
-            path.unlink(missing_ok=True)
+        if keep:
+            words = (*words, content.problem) if content.problem else words
+        else:
+            undo_lines(path, undo, content.problem, perform)
+            self._shared.pop(index, None)
         return [Leftover(name, undo, words)] if undo or words else []
 
     @contextlib.contextmanager
@@ -216,9 +275,11 @@ class JournalStore:
         if self._company is not None:
             yield  # in together(), which has it already
             return
-        with _explained(self.directory):
+        with explained(self.directory):
             descriptor = self._lock()
         try:
+            if any(not path.exists() for path in itertools.islice(self._held, 1)):
+                self.write_again()
             yield
         finally:
             with contextlib.suppress(OSError):
@@ -229,43 +290,54 @@ class JournalStore:
             os.close(descriptor)
 
     def _lock(self) -> int:
-        while True:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # removed by another process since: again
-                descriptor = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if is_at(descriptor, self.directory / LOCK):
-                    return descriptor
-                os.close(descriptor)
+        path, failed = self.directory / LOCK, OSError()
+        for _ in range(_ATTEMPTS):
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except (FileNotFoundError, FileExistsError) as error:  # removed by another process meanwhile: again
+                failed = error
+                continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if is_at(descriptor, path):
+                return descriptor
+            os.close(descriptor)
+        raise failed
 
-    def _dead(self, index: int, interface: str | None = None, *, keep: bool = False) -> Iterator[_Dead]:
+    def _indexes(self) -> list[int]:
+        """Of all interfaces that have a journal."""
+        found = {path.name.split("-")[0] for path in self.directory.glob("*-*")}
+        return sorted(int(index) for index in found if index.isdecimal())
+
+    def _dead(self, index: int, interface: str | None = None, *, keep: bool = False) -> Iterator[Dead]:
         for path in sorted(self.directory.glob(f"{index}-*.journal")):
-            with _if_dead(path) as data:
+            with if_dead(path) as data:
                 if data is None:
                     continue
-                lines = decode_lines(data)
-                head = lines[0] if lines else {}
-                if not self._is_ours(head):  # of an earlier boot: the kernel has forgotten it all
+                content = content_of(path, data, self._boot)
+                if content is None:
                     if not keep:
                         path.unlink()
                     continue
-                name, operations, words = self._as_it_is_now(head, lines[1:])
-                if interface in (None, name, head.get("interface")):
-                    yield _Dead(path, name, operations, words)
+                name, operations, words = self._as_it_is_now(content)
+                if interface in (None, name, content.head.get("interface")):
+                    words = (*words, content.problem) if keep and content.problem else words
+                    yield Dead(path, name, operations, words, content.problem)
 
     def _as_it_is_now(
-        self, head: dict[str, Any], lines: Sequence[dict[str, Any]], *, is_held: bool = False
+        self, content: Content, *, is_held: bool = False
     ) -> tuple[str, tuple[Operation, ...], tuple[str, ...]]:
         """The interface's name today, what is to be undone under that name, and in words what cannot be.
 
         An interface is known again by its index together with its name or one of the MACs that it had; to a process
         that holds it by the index alone.
         """
-        name, operations = str(head.get("interface")), _operations(lines)
+        head, operations = content.head, content.operations
+        name = str(head.get("interface"))
         if self._link_at is None:
             return name, operations, ()
         link = self._link_at(int(head.get("index", 0)))
-        if link is not None and (is_held or link.name == name or str(link.mac) in _macs(head, operations)):
+        if link is not None and (is_held or link.name == name or str(link.mac) in macs_of(content)):
             return link.name, tuple(renamed(operation, name, link.name) for operation in operations), ()
         ours = tuple(operation for operation in operations if not concerns(operation, name))
         words = f"{name} is gone, or moved to another network namespace: what was set on it cannot be undone here"
@@ -281,9 +353,6 @@ class JournalStore:
 
     def _head(self, claim: Claim) -> dict[str, Any]:
         return {"format": FORMAT, "boot": self._boot, "pid": os.getpid(), **dataclasses.asdict(claim)}
-
-    def _is_ours(self, head: dict[str, Any]) -> bool:
-        return head.get("boot") == self._boot and head.get("format") == FORMAT
 
     def _shared_path(self, index: int) -> pathlib.Path:
         return self.directory / f"{index}-shared"
@@ -302,7 +371,7 @@ class JournalStore:
             return self._links
         found = {}
         for path in sorted(self.directory.glob("*.journal")):
-            with _if_dead(path) as data:
+            with if_dead(path) as data:
                 lines = decode_lines(path.read_bytes()) if data is None and path.exists() else []
             if lines and lines[0].get("link"):
                 found[str(lines[0]["link"])] = lines[0]
@@ -321,77 +390,3 @@ class JournalStore:
         if self._company is not None:
             self._company[index] = found
         return found
-
-
-def _macs(head: dict[str, Any], operations: Sequence[Operation]) -> set[str]:
-    """Those that the interface had: its own, and what it was given while Active."""
-    swaps = [operation for operation in operations if isinstance(operation, SetMac)]
-    return {str(head.get("mac")), *(mac for swap in swaps for mac in (swap.mac, swap.expected) if mac)}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Dead:
-    path: pathlib.Path
-    interface: str
-    operations: tuple[Operation, ...]
-    left_alone: tuple[str, ...]
-
-
-def _undo(dead: _Dead, perform: Perform) -> None:
-    """Newest first; the journal goes only when all of it is undone."""
-    _perform_all(dead.operations[::-1], perform)
-    dead.path.unlink(missing_ok=True)
-
-
-def _perform_all(operations: Sequence[Operation], perform: Perform) -> None:
-    """Each of them, whatever fails; the first BackendError is raised at the end."""
-    errors = []
-    for operation in operations:
-        try:
-            perform((operation,))
-        except BackendError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-
-
-@contextlib.contextmanager
-def _if_dead(path: pathlib.Path) -> Iterator[bytes | None]:
-    """What is in a journal whose process is dead, locked meanwhile; None for one whose process lives."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        yield None
-        return
-    try:
-        yield path.read_bytes()
-    finally:
-        os.close(descriptor)
-
-
-def _operations(lines: Sequence[dict[str, Any]]) -> tuple[Operation, ...]:
-    operations = []
-    for line in lines:
-        try:
-            operations.append(from_dict(line))
-        except (KeyError, TypeError):
-            continue  # another version's: leave it, and undo the rest
-    return tuple(operations)
-
-
-@contextlib.contextmanager
-def _explained(path: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BackendError(
-            f"the journal cannot be kept in {path}: {error.strerror}; give another place (--state-dir)",
-            operation="journal",
-            errno=error.errno,
-        ) from error

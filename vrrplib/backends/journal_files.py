@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from vrrplib.backends.host import Claim
@@ -43,11 +45,28 @@ def append(descriptor: int, lines: bytes) -> None:
         raise
 
 
+def cut_torn_end(descriptor: int) -> bytes:
+    """The whole lines of a file that others go on writing, without a last one whose writer died."""
+    data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        os.ftruncate(descriptor, len(whole))
+    return whole
+
+
+def locked_file(path: pathlib.Path, data: bytes) -> int:
+    """A new file with ``data``, locked; or no file, and OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    begin(path, descriptor, data)
+    return descriptor
+
+
 def begin(path: pathlib.Path, descriptor: int, head: bytes) -> None:
     """Write the first line, or leave no file and no descriptor."""
     try:
         append(descriptor, head)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         path.unlink(missing_ok=True)
         os.close(descriptor)
         raise
@@ -79,3 +98,16 @@ def refuse_company(claim: Claim, path: pathlib.Path, company: dict[pathlib.Path,
 def who(head: dict[str, Any]) -> str:
     """Whose journal it is."""
     return f"process {head.get('pid', '?')}"
+
+
+@contextlib.contextmanager
+def explained(path: pathlib.Path) -> Iterator[None]:
+    """An OSError as a BackendError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise BackendError(
+            f"the journal cannot be kept in {path}: {error.strerror}; give another place (--state-dir)",
+            operation="journal",
+            errno=error.errno,
+        ) from error
