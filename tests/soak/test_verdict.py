@@ -71,7 +71,9 @@ def test_each_criterion_by_itself() -> None:
     assert holding(gaps=[Gap(7, 1.0, 1.4)]) == [False, *[True] * 5]
     fat = [replace(sample, rss=sample.rss + (1024 if sample.time > 7 else 0)) for sample in SAMPLES]
     assert holding(samples=fat) == [True, False, *[True] * 4]
-    assert holding(samples=[*SAMPLES, replace(SAMPLES[-1], descriptors=13)]) == [True, True, False, *[True] * 3]
+    leaking = [replace(sample, descriptors=12 + (sample.time > 5)) for sample in SAMPLES]
+    assert holding(samples=leaking) == [True, True, False, *[True] * 3]
+    assert holding(samples=[*SAMPLES, replace(SAMPLES[-1], descriptors=13)]) == [True] * 6
     assert holding(faults=[replace(FAULT, recovered=16.1)]) == [True] * 3 + [False, True, True]
     assert holding(left_behind=["a: link"]) == [True] * 4 + [False, True]
     assert holding(failures=["a: exit status 1"]) == [True] * 5 + [False]
