@@ -158,7 +158,7 @@ def test_the_lines_do_what_the_backend_does(lab: Lab, case: Case) -> None:
         for number, step in enumerate(STEPS):
             getattr(backend, step)()
             run_lines(twin, lines[step])
-            if number == STEPS.index(step):  # once is enough
+            if number == STEPS.index(step) and step != "close":  # once is enough
                 assert_same(host.dump(), twin, step)
         assert_same(before, twin, "closed")
         assert_undone(twin, (*lines["prepare"], *lines["activate"]), undo, before)

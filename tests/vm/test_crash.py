@@ -90,7 +90,7 @@ def test_a_dry_run_is_true(machine: Machine, technique: str, family: str, record
     dry = DryRunBackend(make())
     dry.prepare()
     dry.activate()
-    done = len(dry.commands)
+    done, undo = len(dry.commands), dry.undo_commands
     dry.deactivate()
     dry.close()
     assert before.diff(machine.dump()) == []
@@ -98,6 +98,9 @@ def test_a_dry_run_is_true(machine: Machine, technique: str, family: str, record
     settle(machine.host)  # the kernel takes up to a second to say that a new link is up
     by_shell = machine.dump()
     machine.host.run("sh", "-e", text="\n".join(dry.commands[done:]) + "\n")
+    assert before.diff(machine.dump()) == []
+    machine.host.run("sh", "-e", text="\n".join((*dry.commands[:done], *undo)) + "\n")
+    settle(machine.host)
     assert before.diff(machine.dump()) == []
     with make() as backend:
         backend.prepare()
