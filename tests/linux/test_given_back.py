@@ -203,3 +203,18 @@ def test_a_default_route_that_another_interface_has_learned(lab: Lab, backend: s
     assert learned() == before == ["fe80::99"]
     running.end()
     assert learned() == before
+
+
+def test_the_next_run_does_not_send_from_an_address_that_a_dead_one_has_left(lab: Lab) -> None:
+    host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
+    own, before = host.link_local(), settled(host)
+    dead = Running(host, ("fe80::1/64",), vrid=52, backend="announce").start().wait("active")
+    dead.process.kill()
+    dead.process.wait()
+    running = Running(host, V6, backend="announce")
+    assert running.state_dir == dead.state_dir
+    running.start().wait("active")
+    (source,) = [event["source"] for event in running.events if "source" in event]
+    assert source == own
+    running.end()
+    assert_same(before, host, "both are gone")

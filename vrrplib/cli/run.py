@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Network
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -31,6 +31,9 @@ from vrrplib.errors import BackendError, ConfigError, require_int
 from vrrplib.namespaces import Namespace
 from vrrplib.node import Node, Notice
 from vrrplib.wire.addresses import Family, IPAddress, IPInterface, MacAddress
+
+if TYPE_CHECKING:
+    from vrrplib.backends.netlink import NetlinkHost
 
 Backend: TypeAlias = MacvlanBackend | MacSwapBackend | AnnounceBackend
 
@@ -119,17 +122,26 @@ def run(
     host = NetlinkHost(netns, state_dir=state_dir)
     if host.link(interface) is None:
         raise BackendError(f"there is no interface named {interface!r}: see `ip link`", operation="run")
+    output = Output(as_json=as_json)
+    if not dry_run:
+        _give_back(output, host, interface)
     there = host.addresses(interface)
     primary = choose_source(there, fields["addresses"], interface=interface, given=source)
     config = _config(interface, fields, primary, given=source is not None)
     acting = BACKENDS[backend](interface, config, host=host, **arguments)
-    output = Output(as_json=as_json)
     if dry_run:
         _show_plan(output, acting, interface, config, netns)
         return
     if realtime is not None:
         _go_realtime(realtime)
     _serve(output, acting, interface, config, netns)
+
+
+def _give_back(output: Output, host: NetlinkHost, interface: str) -> None:
+    """What a dead process has left goes first: an address of its virtual router's is nothing to send from."""
+    for leftover in host.clean(interface):
+        for words in leftover.left_alone:
+            output.event("left-alone", f"left as it is: {words}", interface=interface, message=words)
 
 
 def _fields(interface: str, options: dict[str, Any]) -> dict[str, Any]:
