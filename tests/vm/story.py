@@ -159,7 +159,7 @@ class Story:
             assert last[-1].advertisement.priority == 0
             waited = first[0].time - last[-1].time
             skew = (256 - 100) / 256 * virtual.interval
-            # What a step of the loop reads counts as heard when the step began, and in emulation that takes a while.
+            # What a step of the loop reads counts as heard when the step began, which is long in emulation.
             assert skew / 2 <= waited <= skew + 3.0, f"{virtual.name}: after {waited:.3f} s"
             if isinstance(self.b, Speaker):
                 assert self.b.reason(virtual) == "priority", self.b.log
