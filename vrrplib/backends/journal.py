@@ -239,8 +239,8 @@ class JournalStore:
                 if content is not None and content.problem:
                     raise BackendError(content.problem, operation="journal")
                 head, line = encode_line(self._head(claim)), encode_line(undo.to_dict())
-                if content is None:
-                    os.ftruncate(descriptor, 0)
+                if content is None and os.fstat(descriptor).st_size:
+                    os.ftruncate(descriptor, 0)  # of an earlier boot
                 append(descriptor, line if content else head + line)
                 self._shared[claim.index] = self._shared.get(claim.index, head) + line
             finally:
