@@ -204,7 +204,7 @@ def test_leftovers(host: Host) -> None:
         facts = facts_of(host, state_dir=running.state_dir)
         journal = running.leavings()
     assert topics(facts)["leftovers"] == "warning"
-    assert any(command.startswith("ip link delete dev vmac4-") for command in facts.state.leftovers)
+    assert any("ip link delete dev vmac4-" in command for command in facts.state.leftovers)
     assert running.leavings() == journal
     running.cleanup()
     assert "leftovers" not in topics(facts_of(host, state_dir=running.state_dir))

@@ -144,7 +144,7 @@ def test_after_a_crash_nothing_is_accepted_until_it_is_cleaned_up(people: tuple[
         running.crash()
         assert accepted(a, client, SERVICE[family]) == [False, False, False]
         assert client.neighbour(SERVICE[family]) == VIRTUAL_MAC[family]  # its kernel has the address still
-    assert f"nft delete table {'ip' if family == 4 else 'ip6'} vrrplib{family}-" in running.cleanup()
+    assert f"; delete table {'ip' if family == 4 else 'ip6'} vrrplib{family}-" in running.cleanup()
     assert before.diff(a.dump()) == []
 
 
