@@ -96,8 +96,8 @@ def bursts(gaps: Iterable[Gap]) -> list[list[Gap]]:
 def growth(samples: Sequence[Sample], warm: float) -> tuple[int, int]:
     """By how much memory (KiB) and descriptors exceed what they were until `warm`, in the process that is left.
 
-    Descriptors are the fewest of a while, at the end and until `warm`: one that leaks is there all the time, and a
-    file below /proc/sys that is being written shows in one sample only.
+    Descriptors are the fewest of a while at the end: one that leaks is there all the time, and a file below
+    /proc/sys that is being written shows in one sample only.
     """
     pid = samples[-1].pid
     before = [sample for sample in samples if sample.pid == pid and sample.time <= warm]
@@ -106,8 +106,7 @@ def growth(samples: Sequence[Sample], warm: float) -> tuple[int, int]:
         raise ValueError("the process has not run both before and after the warm-up")
     return (
         max(sample.rss for sample in after) - max(sample.rss for sample in before),
-        min(sample.descriptors for sample in after[-WHILE:])
-        - min(sample.descriptors for sample in before[-WHILE:]),
+        min(sample.descriptors for sample in after[-WHILE:]) - max(sample.descriptors for sample in before),
     )
 
 
