@@ -29,26 +29,15 @@ test: .venv/installed-test
 OTHER_ARGS := --ignore=tests/linux --ignore=tests/peers
 
 test-others:
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(OTHER_PYTHONS:%=test-with-%)
+
+test-with-%:
 	@$(SCRATCH); own=$$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	for version in $(OTHER_PYTHONS); do \
-		if [ $$version = $$own ]; then continue; fi; \
-		if ! PYENV_VERSION=$$version python$$version -c '' 2>/dev/null; then echo "skipped: python$$version is not installed"; continue; fi; \
-		PYENV_VERSION=$$version $(MAKE) --no-print-directory .venv-$$version/installed-test PYTHON=python$$version || exit 1; \
-		echo ".venv-$$version/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)"; \
-		.venv-$$version/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS) || exit 1; \
-	done
-
-# On other kinds of interface, under a stock Debian kernel in an emulator, which is fetched at the first time: takes root
-# and apt. RESULTS=FILE keeps what was seen; VM_TESTS="tests/vm/test_crash.py -k bond" for some.
-VM_TESTS ?= tests/vm
-RESULTS ?=
-
-test-vm: .venv/installed-test
-	@$(SCRATCH); PYTHON=.venv/bin/python RESULTS=$(RESULTS) tests/vm/run main $(VM_TESTS)
-
-# All cells: takes hours.
-matrix-vm: .venv/installed-test
-	@$(SCRATCH); PYTHON=.venv/bin/python RESULTS=$(RESULTS) tests/vm/run all $(VM_TESTS)
+	if [ $* = $$own ]; then exit 0; fi; \
+	if ! PYENV_VERSION=$* python$* -c '' 2>/dev/null; then echo "skipped: python$* is not installed"; exit 0; fi; \
+	PYENV_VERSION=$* $(MAKE) --no-print-directory .venv-$*/installed-test PYTHON=python$* || exit 1; \
+	echo ".venv-$*/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)"; \
+	.venv-$*/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)
 
 check: .venv/installed-test
 	.venv/bin/ruff check .
