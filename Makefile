@@ -39,6 +39,18 @@ test-with-%:
 	echo ".venv-$*/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)"; \
 	.venv-$*/bin/python -m pytest $(OTHER_ARGS) $(PYTEST_ARGS)
 
+# On other kinds of interface, under a stock Debian kernel in an emulator, which is fetched at the first time: takes root
+# and apt. RESULTS=FILE keeps what was seen; VM_TESTS="tests/vm/test_crash.py -k bond" for some.
+VM_TESTS ?= tests/vm
+RESULTS ?=
+
+test-vm: .venv/installed-test
+	@$(SCRATCH); PYTHON=.venv/bin/python RESULTS=$(RESULTS) tests/vm/run main $(VM_TESTS)
+
+# All cells: takes hours.
+matrix-vm: .venv/installed-test
+	@$(SCRATCH); PYTHON=.venv/bin/python RESULTS=$(RESULTS) tests/vm/run all $(VM_TESTS)
+
 check: .venv/installed-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
