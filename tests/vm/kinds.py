@@ -137,7 +137,10 @@ def read_all(host: Host) -> dict[str, str]:
 
 
 def settle(host: Host) -> None:
-    """Until a dump stays as it is: the kernel goes on with duplicates, groups and a bond's first port."""
+    """Until a dump stays as it is for more than the second after which the kernel says that a link is up.
+
+    It goes on with duplicates, groups and a bond's first port, too.
+    """
     last: list[dict[str, str]] = [{}]
 
     def is_settled() -> bool:
@@ -145,7 +148,7 @@ def settle(host: Host) -> None:
         return last[-1] == last[-2]
 
     wait_until(
-        is_settled, 30, lambda: f"end of the changes: {HostDump(last[-2]).diff(HostDump(last[-1]))}", pause=0.5
+        is_settled, 30, lambda: f"end of the changes: {HostDump(last[-2]).diff(HostDump(last[-1]))}", pause=1.1
     )
 
 

@@ -28,6 +28,7 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     with Lab() as lab:
         machine = Machine(lab, "a", 1, request.param)
         assert machine.link_local
+        settle(machine.host)
         yield machine
 
 
