@@ -326,11 +326,13 @@ class Process(Contender):
 
     def _keep_backup(self, done: Callable[[], bool]) -> None:
         end = time.monotonic() + 20
-        while not done():
-            if time.monotonic() > end:
-                raise TimeoutError(f"no Backup:\n{self.daemon.log}")
+        while True:  # at least once: what the daemon says of itself comes later than what it does
             self.neighbour.send(self.frames[PLAYED_PRIORITY])
             time.sleep(0.05)
+            if done():
+                return
+            if time.monotonic() > end:
+                raise TimeoutError(f"no Backup:\n{self.daemon.log}")
 
     def promote(self) -> int:
         told = time.time_ns()
