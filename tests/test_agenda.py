@@ -43,7 +43,7 @@ def test_a_deadline_that_moves_away_is_looked_at_once_when_it_would_have_come() 
     for deadline in range(1, 1000):
         one.router.deadline = float(deadline)  # type: ignore[misc]
         agenda.note(one)
-    assert len(agenda._heap) == 1
+    assert len(agenda._times) == 1
     assert agenda.take(998.0) == []
     assert agenda.earliest() == 999.0
 

@@ -108,7 +108,7 @@ class Member:
         """A frame for the group; for a peer a datagram, which the kernel routes."""
         mac = self.backend.advertisement_mac
         known = self.encoded.get(id(effect))
-        if known is not None and known[0] is effect and known[1] == mac:
+        if known is not None and known[0] is effect and (known[1] is mac or known[1] == mac):
             return known[2]
         datagram = effect.datagram()
         encoded: bytes | Datagram = datagram

@@ -28,7 +28,7 @@ from vrrplib.errors import BackendError, ConfigError
 from vrrplib.member import FIRST_RETRY, LAST_RETRY, Member, NodeStatistics, by_kind, prepare_all
 from vrrplib.member import Notice as Notice  # noqa: PLC0414  # it is public here
 from vrrplib.transports.base import Transport
-from vrrplib.wire.addresses import Family, IPAddress
+from vrrplib.wire.addresses import Family
 from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import parse
 
@@ -235,10 +235,14 @@ class Node:
 
     def _effect(self, member: Member, effect: Effect, now: float) -> None:
         match effect:
-            case Announce():  # the first, for there may be many
-                self._announce(member, effect.address)
-            case SendAdvertisement():
-                self._advertise(member, effect)
+            case SendAdvertisement():  # the first two, for there are many
+                encoded = member.encode(effect)
+                if isinstance(encoded, Datagram):
+                    self.transport.send_datagram(encoded)
+                else:
+                    self.transport.send(encoded)
+            case Announce():
+                self.transport.send(member.announcement(effect.address))
             case Activate():
                 member.backend.activate()
                 member.activated(now)
@@ -248,16 +252,6 @@ class Node:
                 member.backend.reconfigure(effect.config)
             case _:
                 assert_never(effect)
-
-    def _advertise(self, member: Member, effect: SendAdvertisement) -> None:
-        encoded = member.encode(effect)
-        if isinstance(encoded, Datagram):
-            self.transport.send_datagram(encoded)
-        else:
-            self.transport.send(encoded)
-
-    def _announce(self, member: Member, address: IPAddress) -> None:
-        self.transport.send(member.announcement(address))
 
     # -- the host --
 

@@ -32,7 +32,7 @@ from vrrplib.election.events import (
 )
 from vrrplib.election.hearing import Hearing, heard_interval
 from vrrplib.election.sending import Sender
-from vrrplib.election.states import Reason, State
+from vrrplib.election.states import ACTIVE, BACKUP, INITIALIZE, Reason, State
 from vrrplib.election.statistics import Statistics
 from vrrplib.errors import Problem, require_int
 from vrrplib.rules import Rules, Verdict
@@ -59,7 +59,7 @@ class Router:
 
     def __init__(self, config: RouterConfig, *, unix_time: float = 0.0) -> None:
         self.config = config
-        self.state = State.INITIALIZE
+        self.state = INITIALIZE
         self.priority = config.priority
         self.active_adver_interval = config.advertisement_interval  # RFC 9568 6.1: the initial value
         self.active_source: IPAddress | None = None
@@ -104,7 +104,7 @@ class Router:
 
     def receive(self, datagram: Datagram, now: float) -> Actions:
         """A datagram arrived: the checks of RFC 9568 7.1 (3768 7.1), and then the state machine."""
-        if self.state is State.INITIALIZE:
+        if self.state is INITIALIZE:
             return ()  # RFC 9568 6.4.1 knows only Startup
         if self._sender.is_ours(datagram):
             return self._discard(Problem.LOOPED, datagram.source)
@@ -139,7 +139,7 @@ class Router:
     # -- Initialize, and the ends (6.4.1, 6.4.2 (110), 6.4.3 (410)) --
 
     def _startup(self, now: float) -> Actions:
-        if self.state is not State.INITIALIZE:
+        if self.state is not INITIALIZE:
             return ()
         self.active_adver_interval = self.config.advertisement_interval
         self._not_before = now + self.config.startup_delay
@@ -148,23 +148,23 @@ class Router:
             return self._promote(Reason.PRIORITY, now)  # 6.4.1: the owner does not wait
         self._set_timer(self._not_before, 0.0 if owner else self.active_down_interval)
         self._promotion_reason = Reason.NO_RESPONSE
-        return (self._enter(State.BACKUP, Reason.STARTUP, now),)
+        return (self._enter(BACKUP, Reason.STARTUP, now),)
 
     def _shutdown(self, event: Shutdown, now: float) -> Actions:
-        if self.state is State.INITIALIZE:
+        if self.state is INITIALIZE:
             return ()
-        was_active = self.state is State.ACTIVE
+        was_active = self.state is ACTIVE
         self._stop_timers()
         self.active_source = self.active_priority = None
         if not was_active:
-            return (self._enter(State.INITIALIZE, event.reason, now),)  # 6.4.2: nothing is sent
+            return (self._enter(INITIALIZE, event.reason, now),)  # 6.4.2: nothing is sent
         release = self._advertise(now, priority=0) if event.resign else ()  # 6.4.3
-        return (*release, Deactivate(), self._enter(State.INITIALIZE, event.reason, now))
+        return (*release, Deactivate(), self._enter(INITIALIZE, event.reason, now))
 
     # -- timers --
 
     def _timer(self, now: float) -> Actions:
-        if self.state is State.ACTIVE:
+        if self.state is ACTIVE:
             return self._active_timers(now)
         deadline = self.deadline
         return () if deadline is None or now < deadline else self._down_timer(now)
@@ -230,7 +230,7 @@ class Router:
         self.statistics.new_master_reason = reason
         self._set_timer(now, self.config.adver_timer)
         self._announcements.promoted(self.config.announcements, self._hearing.ips, now)
-        changed = self._enter(State.ACTIVE, reason, now)
+        changed = self._enter(ACTIVE, reason, now)
         return (Activate(), *self._advertise(now), *self._announce(now), changed)
 
     def _step_down(self, reason: Reason, now: float, *, resign: bool = False) -> Actions:
@@ -239,7 +239,7 @@ class Router:
         self._stop_timers()
         self._listen(now, self.active_down_interval)
         release = self._advertise(now, priority=0) if resign else ()
-        return (*release, Deactivate(), self._enter(State.BACKUP, reason, now))
+        return (*release, Deactivate(), self._enter(BACKUP, reason, now))
 
     def _enter(self, state: State, reason: Reason, now: float) -> StateChanged:
         self._followed = None
@@ -256,7 +256,7 @@ class Router:
             self._timer_set_at, self._timer_at, self._listened = now, now + self._followed_for, False
             return ()
         self._followed = None
-        if self.state is State.INITIALIZE:
+        if self.state is INITIALIZE:
             return ()
         packet, source = event.packet, event.source
         rules, found = self._hearing.screen(packet, self.priority)
@@ -275,7 +275,7 @@ class Router:
             return ()
         if self.config.send_checksum is None:
             self._sender.heard(event.form, now)
-        if self.state is State.ACTIVE:
+        if self.state is ACTIVE:
             return (*warnings, *self._heard_in_active(packet, source, rules, now))
         followed = self._heard_in_backup(packet, source, rules, now)
         if followed and not warnings and not self.config.also and self.config.send_checksum is not None:
@@ -366,10 +366,10 @@ class Router:
         self.config, self.priority, self._followed = config, config.priority, None
         self._sender.change(config)
         self._hearing.change(config)
-        if not config.rules.learns_interval or self.state is not State.BACKUP or self.active_source is None:
+        if not config.rules.learns_interval or self.state is not BACKUP or self.active_source is None:
             self.active_adver_interval = config.advertisement_interval
         self._retime(now)
-        if self.state is not State.ACTIVE:
+        if self.state is not ACTIVE:
             return (Reconfigure(config),)
         self.active_source, self.active_priority = config.primary_address, config.priority
         self._set_timer(now, config.adver_timer)
@@ -380,20 +380,20 @@ class Router:
 
     def _retime(self, now: float) -> None:
         """A Backup's running timer becomes what it would have been, had it been set with the new values."""
-        if self.state is State.BACKUP and self._timer_at is not None and not self._listened:
+        if self.state is BACKUP and self._timer_at is not None and not self._listened:
             delay = self.skew_time if self._resigned else self.active_down_interval
             self._timer_at = max(now, self._timer_set_at + delay, self._not_before)
 
     # -- sync groups: no RFC knows them --
 
     def _move_with_group(self, state: State, now: float) -> Actions:
-        if state is State.ACTIVE and self.state is State.BACKUP:
+        if state is ACTIVE and self.state is BACKUP:
             return self._promote(Reason.GROUP, now)
-        if state is State.BACKUP and self.state is State.ACTIVE:
+        if state is BACKUP and self.state is ACTIVE:
             return self._step_down(Reason.GROUP, now, resign=not self.held)  # only leaders' peers may act on it
         return ()
 
     def _hold(self, held: bool, now: float) -> Actions:
-        waited = self.held and self.state is State.BACKUP and self._timer_at is None
+        waited = self.held and self.state is BACKUP and self._timer_at is None
         self.held, self._followed = held, None
         return self._promote(self._promotion_reason, now) if waited and not held else ()

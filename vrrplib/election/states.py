@@ -13,6 +13,9 @@ class State(enum.StrEnum):
     ACTIVE = "active"  # Master in RFC 5798
 
 
+INITIALIZE, BACKUP, ACTIVE = State  # where it counts: an enumeration's own attribute takes ten times as long
+
+
 class Reason(enum.StrEnum):
     """Why a state changed; the first four are RFC 8347's new-master-reason."""
 
