@@ -186,6 +186,18 @@ def test_without_the_privilege(monkeypatch) -> None:
             act()
 
 
+def test_many_tables(machine: Host, kernel: NetlinkHost) -> None:
+    """More messages in one transaction than the socket has room for answers, and more failures than that."""
+    before = machine.dump()
+    names = [f"{TABLE}-{number}" for number in range(300)]
+    tables = [(AddTable("ip", name), AddInputDrop(name, ("10.77.0.100",), "eth0")) for name in names]
+    kernel.batch([operation for pair in tables for operation in pair])()
+    assert machine.run("nft", "list", "ruleset").stdout.count("daddr @addresses drop") == 300
+    kernel.batch([RemoveEgressDrop(name) for name in names * 3])()  # none is there
+    kernel.batch([DeleteTable("ip", name) for name in (*names, *names)])()
+    assert before.diff(machine.dump()) == []
+
+
 def test_many_addresses(machine: Host, kernel: NetlinkHost) -> None:
     many = tuple(f"10.80.{number // 200}.{number % 200}" for number in range(1000))
     kernel.perform((AddTable("ip", TABLE), AddInputDrop(TABLE, many, "eth0")))

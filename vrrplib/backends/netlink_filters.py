@@ -93,11 +93,11 @@ class Filters:
     def close(self) -> None:
         self._socket.close()
 
-    def _commit(self, encoded: Sequence[tuple[Filter, list[bytes]]]) -> None:
+    def _commit(self, encoded: Sequence[tuple[Filter, Sequence[bytes]]]) -> None:
         while encoded:
             gone = []
             for operation, error in self._transact(encoded, _END):
-                if not isinstance(operation, DeleteTable | RemoveEgressDrop) or error.errno != errno.ENOENT:
+                if not isinstance(operation, RemoveEgressDrop) or error.errno != errno.ENOENT:
                     raise _failure(operation, error)
                 gone.append(operation)
             if not gone:
@@ -106,7 +106,7 @@ class Filters:
             encoded = [(operation, messages) for operation, messages in encoded if operation not in gone]
 
     def _transact(
-        self, encoded: Sequence[tuple[Filter, list[bytes]]], end: bytes | None
+        self, encoded: Sequence[tuple[Filter, Sequence[bytes]]], end: bytes | None
     ) -> list[tuple[Filter, OSError]]:
         """The operations that failed, each with its first error."""
         each = [(operation, message) for operation, messages in encoded for message in messages]
@@ -143,13 +143,15 @@ def _nft(kind: type, number: int, flags: int, family: str, **attributes: Any) ->
     return _message(kind, _NFTABLES << 8 | number, flags | _ACK, _FAMILIES[family], **attributes)
 
 
-def _encode(operation: Filter, index: Index, *, trial: bool = False) -> list[bytes]:
+def _encode(operation: Filter, index: Index, *, trial: bool = False) -> Sequence[bytes]:
     """``trial``: on the loopback, and letting all pass: it is there for a moment before it is taken back."""
     match operation:
         case AddTable(family=family, table=table):
             return [_table(family, table, _CREATE | _EXCL)]
         case DeleteTable(family=family, table=table):
-            return [_nft(nft_table_msg, _DELTABLE, 0, family, NFTA_TABLE_NAME=table)]
+            # made first: none that is there would be an error, and what a failure takes back costs 10 ms
+            delete = _nft(nft_table_msg, _DELTABLE, 0, family, NFTA_TABLE_NAME=table)
+            return [_table(family, table, _CREATE), delete]
         case AddEgressDrop(table=table, device=device):
             device, policy = (_LOOPBACK, _ACCEPT) if trial else (device, _DROP)
             chain = _chain("netdev", table, "egress", policy, _HOOK_EGRESS, device)
@@ -187,7 +189,8 @@ def _chain(family: str, table: str, name: str, policy: int, hook: int, device: s
     )
 
 
-def _input_drop(operation: AddInputDrop, index: int) -> list[bytes]:
+@functools.lru_cache(maxsize=512)  # when somebody has removed the tables of hundreds, they come back soon
+def _input_drop(operation: AddInputDrop, index: int) -> tuple[bytes, ...]:
     family, table = operation.family, operation.table
     kind, offset, length = _ADDRESSES[family]
     destination = _expression("payload", dreg=1, base=_NETWORK_HEADER, offset=offset, len=length)
@@ -210,7 +213,7 @@ def _input_drop(operation: AddInputDrop, index: int) -> list[bytes]:
     ]
     if operation.everywhere:
         messages.append(rule(destination, _expression("lookup", sreg=1, set=_SET), _verdict(_DROP)))
-    return messages
+    return tuple(messages)
 
 
 def _address_set(operation: AddInputDrop, kind: int, length: int) -> list[bytes]:

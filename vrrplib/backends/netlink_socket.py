@@ -111,21 +111,39 @@ class NetlinkSocket:
 
         Without ``end`` it only tries them: all is taken back. Raises OSError if it does not get as far as that.
         """
-        first = self._sequence + 1
         batch = [begin, *messages, *([end] if end else [])]
+        first, last = self._sequence + 1, self._sequence + len(messages)  # of the messages; begin is before them
         self._sequence += len(batch)
-        self._socket.send(b"".join(_numbered(message, first + at) for at, message in enumerate(batch)))
-        answers: dict[int, OSError | None] = {}
-        wanted = range(first + 1, first + 1 + len(messages))
-        while any(sequence not in answers for sequence in wanted):
-            for kind, flags, sequence, body in split_messages(self._socket.recv(_BUFFER)):
-                if kind != _ERROR or sequence < first:
+        # It answers the last one, after each that fails: a socket has no room for an answer to each of hundreds.
+        numbered = (_numbered(item, first - 1 + at, answer=at == len(messages)) for at, item in enumerate(batch))
+        data = b"".join(numbered)
+        self._drain()
+        self._make_room(len(data))
+        self._unread = True
+        self._socket.send(data)
+        failures: dict[int, OSError] = {}
+        waiting = 0
+        while self._unread:
+            try:
+                answer = self._socket.recv(_BUFFER, waiting)
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:  # so many have failed that some answers were lost
+                    waiting = socket.MSG_DONTWAIT
+                    continue
+                if error.errno == errno.EAGAIN and failures:
+                    break
+                raise
+            for kind, flags, sequence, body in split_messages(answer):
+                if kind != _ERROR or sequence < first - 1:
                     continue
                 failed = struct.unpack_from("=i", body, 16)[0] != 0
-                if failed and sequence not in wanted:
+                if failed and not first <= sequence <= last:
                     raise _os_error(body, flags)  # of the whole, which begin and end stand for
-                answers[sequence] = _os_error(body, flags) if failed else None
-        return [answers[sequence] for sequence in wanted]
+                if failed:
+                    failures[sequence] = _os_error(body, flags)
+                if sequence == last:
+                    self._unread = False
+        return [failures.get(sequence) for sequence in range(first, last + 1)]
 
     def send_all(self, messages: list[bytes]) -> list[OSError | None]:
         """Have the kernel do ``messages`` in one call, however many; for each None or what went wrong.
