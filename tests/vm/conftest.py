@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,12 @@ def share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     groups: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
         if CELLS == "all" or not item.get_closest_marker("every_cell"):
-            groups.setdefault((item.path.name, item.name.partition("[")[2].partition("-")[0]), []).append(item)
-    ours = [item for number, group in enumerate(groups.values()) if number % parts == part for item in group]
+            kind = re.split("[]-]", item.name.partition("[")[2])[0]
+            groups.setdefault((item.path.name, kind), []).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(parts)]
+    for group in sorted(groups.values(), key=len, reverse=True):
+        min(shares, key=len).extend(group)
+    ours = [item for item in items if item in shares[part]]
     config.hook.pytest_deselected(items=[item for item in items if item not in ours])
     items[:] = ours
 
