@@ -44,7 +44,10 @@ ROWS = (
     ("backends.plan", "backends.journal_files", "backends.netlink_socket", "backends.netlink_errors"),
     ("backends.journal_reading",),
     ("backends.journal", "backends.netlink_links", "backends.netlink_mac", "backends.memory", "member"),
-    ("backends.netlink_filters", "backends.netlink_messages", "backends.netlink_sysctls"),
+    (
+        *("backends.netlink_filters", "backends.netlink_messages", "backends.netlink_sysctls"),
+        *("backends.netlink_tables",),
+    ),
     ("backends.netlink_calls", "backends.netlink_removal", "doctor.facts", "doctor.diagnosis"),
     ("agenda",),
     ("backends.macvlan", "backends.macswap", "backends.announce", "backends.dryrun", "node", "lab.scenes"),

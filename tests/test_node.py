@@ -277,6 +277,7 @@ def watch():
 ABSENT = [HostChangeKind.PARENT_DOWN, HostChangeKind.CARRIER_LOST, HostChangeKind.PARENT_GONE]
 TAKEN = [
     HostChangeKind.LINK_LOST, HostChangeKind.LINK_DOWN, HostChangeKind.MAC_CHANGED, HostChangeKind.ADDRESS_LOST,
+    HostChangeKind.FILTER_LOST,
 ]  # fmt: skip
 UP = HostChangeKind.PARENT_UP
 
@@ -434,6 +435,37 @@ def test_what_is_lost_while_waiting_is_made_anew_then(watch):
     watch.add(UP)
     rig.node.step(11.0)
     assert rig.take_log() == ["close 1", "prepare 1"]
+
+
+def test_filters_are_put_back_while_waiting_too(watch):
+    """A link with addresses must be silent when its carrier is back. But there is no fight for them."""
+    rig = active(watch=watch)
+    watch.add(HostChangeKind.CARRIER_LOST)
+    rig.node.step(10.5)
+    rig.take_log()
+    for _ in range(MOST_REPAIRS):
+        watch.add(HostChangeKind.FILTER_LOST)
+        assert answers(rig.node.step(10.6)) == [("filter-lost", "repaired")]
+    assert rig.take_log() == ["repair 1"] * MOST_REPAIRS
+    watch.add(HostChangeKind.FILTER_LOST)
+    assert answers(rig.node.step(10.7)) == [("filter-lost", "gave-up")]
+    watch.add(HostChangeKind.FILTER_LOST)
+    assert rig.node.step(10.8) == ()
+    assert rig.node.deadline is None
+    watch.add(UP)
+    rig.node.step(11.0)
+    assert rig.take_log() == ["close 1", "prepare 1"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_filters_of_a_router_that_the_caller_shut_down_do_not_start_it(watch, fails):
+    rig = active(watch=watch)
+    rig.node.handle(rig.router, Shutdown(), 10.4)
+    rig.backend.failing = {"repair"} if fails else set()
+    watch.add(HostChangeKind.FILTER_LOST)
+    assert answers(rig.node.step(10.5)) == [("filter-lost", "gave-up" if fails else "repaired")]
+    rig.node.step(1000.0)
+    assert rig.router.state is INITIALIZE
 
 
 def test_a_parent_that_goes_down_stops_the_retries_that_were_due(watch):

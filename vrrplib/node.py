@@ -311,13 +311,17 @@ class Node:
 
     def _repair(self, member: Member, change: HostChange, now: float, notices: list[Notice]) -> None:
         """Put back what somebody took away, or, where that becomes a fight, resign: the parent still carries it."""
-        if member.router.state is State.INITIALIZE:
+        is_idle, is_filter = member.router.state is State.INITIALIZE, change.kind is HostChangeKind.FILTER_LOST
+        if is_idle and (not is_filter or member.rebuild):  # a link that stands must be kept silent even then
             member.rebuild = True
             return
         answer, failed = "gave-up", None
         if member.may_repair(now):
             try:
-                member.backend.repair(change.value)
+                if is_filter:
+                    member.backend.repair_tables()
+                else:
+                    member.backend.repair(change.value)
                 answer = "repaired"
             except BackendError as error:
                 failed = HostFailed("repair", str(error), error.errno)
@@ -325,7 +329,10 @@ class Node:
         if failed is not None:
             self._report(member, failed, now, notices)
         if answer != "repaired":
-            self._lose_host(member, now, notices, resign=True)
+            if is_idle:
+                member.rebuild = True
+            else:
+                self._lose_host(member, now, notices, resign=True)
             return
         member.encode_ahead()  # its MAC may be another
         if member.router.state is State.ACTIVE:

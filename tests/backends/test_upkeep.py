@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
 from hypothesis import given
 
-from tests.backends.hosts import CASES, NAMES, PHYSICAL, V4, V6, Adopting, memory_host, snapshot
+from tests.backends.hosts import (
+    CASES,
+    NAMES,
+    PHYSICAL,
+    V4,
+    V6,
+    V6_CLOSED,
+    Adopting,
+    Standing,
+    TroubledHost,
+    memory_host,
+    snapshot,
+)
 from tests.backends.strategies import operations
 from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.base import ExpectedLink
 from vrrplib.backends.macswap import MacSwapBackend
 from vrrplib.backends.macvlan import MacvlanBackend
-from vrrplib.backends.operations import AddAddress, DeleteLink, RemoveAddress, SetMac, SetSysctl
+from vrrplib.backends.operations import AddAddress, DeleteLink, Filter, RemoveAddress, SetMac, SetSysctl
 from vrrplib.backends.upkeep import concerns, foreign, renamed
+from vrrplib.errors import BackendError
 from vrrplib.wire.addresses import MacAddress, to_interface
 
 OTHER = "02:00:00:00:00:99"
@@ -139,6 +153,79 @@ def test_what_is_taken_away_comes_back_and_the_host_is_given_back_all_the_same(k
         assert host.link("mine") is None
         backend.close()
         assert snapshot(host) == snapshot(memory_host()), take
+
+
+IP6_TABLE, NETDEV_TABLE = ("ip6", "vrrplib6-2-51"), ("netdev", "vrrplib6-2-51")
+
+
+def test_what_tables_are_expected():
+    """That of the input drop always; what keeps a link silent only while Backup."""
+    backend = MacvlanBackend("eth0", V6_CLOSED, host=memory_host(), standing=True)
+    assert backend.expected_tables() == ()
+    backend.prepare()
+    assert set(backend.expected_tables()) == {IP6_TABLE, NETDEV_TABLE}
+    backend.activate()
+    assert backend.expected_tables() == (IP6_TABLE,)
+    backend.deactivate()
+    assert set(backend.expected_tables()) == {IP6_TABLE, NETDEV_TABLE}
+    backend.close()
+    assert backend.expected_tables() == ()
+    plain = MacvlanBackend("eth0", V4, host=memory_host())
+    plain.prepare()
+    assert plain.expected_tables() == ()
+
+
+FILTERED = [case for case in CASES if case[0] in (Standing, Adopting) or not case[1].accept_mode]
+
+
+@pytest.mark.parametrize("how", ["repair_tables", "repair"])
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize(("kind", "config"), FILTERED)
+def test_tables_that_are_flushed_come_back_with_what_was_in_them(kind, config, active, how):
+    host = memory_host()
+    backend = kind("eth0", config, host=host)
+    backend.prepare()
+    if active:
+        backend.activate()
+    before, done = snapshot(host), len(host.performed)
+    tables = {table: dict(chains) for table, chains in host._tables.items() if table in backend.expected_tables()}
+    assert len(tables) == len(backend.expected_tables())
+    host._tables.clear()
+    getattr(backend, how)()
+    assert host._tables == tables
+    assert {**snapshot(host), "tables": {}} == {**before, "tables": {}}
+    if how == "repair_tables":
+        assert all(isinstance(operation, Filter) for operation in host.performed[done:]), "something else flapped"
+    if active:
+        backend.deactivate()
+        assert set(backend.expected_tables()) <= set(host._tables)
+    backend.close()
+    assert snapshot(host) == snapshot(memory_host())
+
+
+@pytest.mark.parametrize("at", range(1, 5))  # the old table, the new one, and the two drops
+def test_wherever_the_repair_of_tables_fails_the_host_is_given_back(at):
+    base = memory_host()
+    host = TroubledHost(base)
+    backend = MacvlanBackend("eth0", V6_CLOSED, host=host, standing=True)
+    backend.prepare()
+    base._tables.clear()
+    host._failing = range(host.count + at, host.count + at + 1)
+    with contextlib.suppress(BackendError):
+        backend.repair_tables()
+    assert set(backend.expected_tables()) <= set(base._tables)
+    backend.close()
+    assert snapshot(base) == snapshot(memory_host())
+
+
+def test_tables_are_not_made_for_what_is_closed():
+    host = memory_host()
+    backend = MacvlanBackend("eth0", V6_CLOSED, host=host)
+    backend.repair_tables()
+    backend.prepare()
+    backend.close()
+    backend.repair_tables()
+    assert snapshot(host) == snapshot(memory_host())
 
 
 @pytest.mark.parametrize("active", [True, False])

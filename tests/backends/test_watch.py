@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import struct
 from collections import deque
@@ -67,6 +68,7 @@ class Kernel:
         self.addresses: set[tuple[int, object]] = set()
         self.queue: deque[bytes | int] = deque()
         self.asked = 0
+        self.readable, self._writable = socket.socketpair()
         self.set(2, "eth0", PHYSICAL, UP)
         self.set(7, "eth7", OTHER, UP)
         self.queue.clear()
@@ -103,7 +105,11 @@ class Kernel:
         return [address(*pair) for pair in self.addresses]
 
     def fileno(self) -> int:
-        return 99
+        return self.readable.fileno()
+
+    def say(self) -> None:
+        """What makes it readable."""
+        self._writable.send(b".")
 
     def close(self) -> None:
         self.queue.clear()
@@ -115,6 +121,10 @@ class Wanting(FakeBackend):
     def __init__(self, *links: ExpectedLink) -> None:
         super().__init__(CONFIG)
         self.links = links
+        self.tables: tuple[tuple[str, str], ...] = ()
+
+    def expected_tables(self) -> tuple[tuple[str, str], ...]:
+        return self.tables
 
     def expected(self) -> tuple[ExpectedLink, ...]:
         return self.links
@@ -415,3 +425,179 @@ def test_garbage_harms_nothing(kernel, macvlan):
     watch, _ = macvlan
     kernel.queue += [b"", b"\x01", message(3, b""), struct.pack("=IHHII", 4, 16, 0, 0, 0)]
     assert watch.read() == ()
+
+
+# -- nftables --
+
+TABLE, EGRESS = ("ip", "vrrplib4-2-51"), ("netdev", "vrrplib4-2-51")
+
+
+class Filters:
+    """As netlink_tables.Tables: what there is, and word of it by ``take``."""
+
+    def __init__(self) -> None:
+        self.tables = {TABLE, EGRESS}
+        self.opened = self.asked = 0
+        self.is_due = True
+        self.refusal: Exception | None = None
+        self.is_known = True
+        self.readable, self.told = socket.socketpair()
+
+    def open(self) -> Filters:
+        if self.refusal:
+            raise self.refusal
+        self.opened += 1
+        return self
+
+    def take(self, *tables: tuple[str, str]) -> None:
+        self.tables.difference_update(tables)
+        self.is_due = True
+        self.told.send(b".")
+
+    def may_have_gone(self) -> bool:
+        return self.is_due
+
+    def there(self) -> frozenset[tuple[str, str]] | None:
+        self.asked += 1
+        if self.refusal:
+            raise self.refusal
+        if not self.is_known:
+            return None
+        self.is_due = False
+        return frozenset(self.tables)
+
+    def fileno(self) -> int:
+        return self.readable.fileno()
+
+    def close(self) -> None:
+        self.opened -= 1
+
+
+@pytest.fixture
+def filters(monkeypatch):
+    filters = Filters()
+    monkeypatch.setattr(module, "Tables", filters.open)
+    return filters
+
+
+@pytest.fixture
+def filtering(filters, macvlan, kernel):
+    """A watch of a virtual router that expects both tables, to which nothing has happened; and its backend."""
+    watch, backend = macvlan
+    assert not filters.opened
+    backend.tables = (TABLE, EGRESS)
+    kernel.set(2, "eth0", PHYSICAL, UP)
+    assert watch.read() == ()
+    assert (filters.opened, filters.asked) == (1, 1)
+    return watch, backend
+
+
+def test_a_table_that_is_gone_is_told_of_once(filters, filtering):
+    watch, backend = filtering
+    filters.take(EGRESS)
+    (change,) = watch.read()
+    assert (change.kind, change.backend) == (HostChangeKind.FILTER_LOST, backend)
+    assert change.message == "table netdev vrrplib4-2-51 was removed"
+    assert watch.read() == ()
+    filters.take(TABLE)
+    (change,) = watch.read()
+    assert change.message == "table ip vrrplib4-2-51 and table netdev vrrplib4-2-51 were removed"
+    assert filters.asked == 3
+
+
+def test_a_table_that_nobody_expects_now_is_not(filters, filtering):
+    watch, backend = filtering
+    backend.tables = (TABLE,)
+    filters.take(EGRESS)
+    assert watch.read() == ()
+    backend.tables = ()
+    filters.take(TABLE)
+    assert watch.read() == ()
+
+
+def test_a_link_that_is_gone_is_told_of_alone(filters, filtering, kernel):
+    """All is repaired together."""
+    watch, _ = filtering
+    filters.take(TABLE)
+    kernel.remove(3)
+    assert kinds(watch) == ["link-lost"]
+    assert watch.read() == ()
+
+
+def test_tables_are_looked_at_while_links_cannot_be(filters, filtering, kernel):
+    watch, _ = filtering
+    filters.take(TABLE)
+    for _ in range(MOST_MESSAGES_PER_READ):
+        kernel.set(2, "eth0", PHYSICAL, UP)
+    assert kinds(watch) == ["filter-lost"]
+
+
+def test_tables_that_change_while_they_are_read_are_read_again(filters, filtering):
+    watch, _ = filtering
+    filters.take(TABLE)
+    filters.is_known = False
+    assert watch.read() == ()
+    filters.is_known = True
+    assert kinds(watch) == ["filter-lost"]
+
+
+def refuse(filters: Filters) -> None:
+    filters.refusal = PermissionError(errno.EPERM, "not permitted")
+    filters.take(TABLE)
+
+
+def test_where_it_may_not_hear_of_tables_it_goes_on_without(filters, macvlan, kernel):
+    watch, backend = macvlan
+    backend.tables = (TABLE,)
+    refuse(filters)
+    kernel.set(2, "eth0", PHYSICAL, UP)
+    assert watch.read() == ()
+    filters.refusal = None
+    kernel.take(3, ADDRESS)
+    assert kinds(watch) == ["address-lost"]
+    assert (filters.opened, filters.asked) == (0, 0)  # and does not try again and again
+
+
+def test_where_it_may_not_read_tables_it_goes_on_without(filters, filtering, kernel):
+    watch, _ = filtering
+    refuse(filters)
+    assert watch.read() == ()
+    kernel.take(3, ADDRESS)
+    assert kinds(watch) == ["address-lost"]
+    assert filters.asked == 2
+
+
+def test_an_answer_that_fails_for_now_is_asked_for_again(filters, filtering):
+    watch, _ = filtering
+    filters.take(TABLE)
+    filters.refusal = OSError(errno.ENOMEM, "no memory")
+    assert watch.read() == ()
+    filters.refusal = None
+    assert kinds(watch) == ["filter-lost"]
+
+
+def test_one_descriptor_from_beginning_to_end(filters, kernel):
+    watch = NetlinkWatch("eth0")
+    descriptor = watch.fileno()
+
+    def is_readable() -> bool:
+        return bool(select.select([descriptor], [], [], 0)[0])
+
+    assert not is_readable()
+    kernel.say()
+    assert is_readable()
+    kernel.readable.recv(1)
+    assert not is_readable()
+    backend = Wanting(ExpectedLink(None))
+    backend.tables = (TABLE,)
+    watch.follow(backend)
+    assert watch.read() == ()
+    assert watch.fileno() == descriptor
+    assert not is_readable()
+    filters.take(EGRESS)
+    assert is_readable()
+    filters.readable.recv(1)
+    watch.close()
+    watch.close()
+    assert watch.fileno() == -1
+    assert filters.opened == 0

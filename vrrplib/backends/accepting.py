@@ -8,9 +8,18 @@ changes none of them. Only what comes in is dropped: the RFC has nothing against
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 
-from vrrplib.backends.operations import AddAddress, AddInputDrop, AddTable, DeleteTable, Filter, Operation
+from vrrplib.backends.operations import (
+    AddAddress,
+    AddEgressDrop,
+    AddInputDrop,
+    AddTable,
+    DeleteTable,
+    Filter,
+    Operation,
+)
 from vrrplib.election.config import OWNER_PRIORITY, RouterConfig
 
 
@@ -49,3 +58,9 @@ def instead(old: AddInputDrop | None, new: AddInputDrop) -> tuple[Filter, ...]:
     addresses = dict.fromkeys((*(old.addresses if old else ()), *new.addresses))
     drop = dataclasses.replace(new, addresses=tuple(addresses))
     return DeleteTable(drop.family, drop.table), AddTable(drop.family, drop.table), drop
+
+
+def put_back(drops: Iterable[AddInputDrop | AddEgressDrop]) -> tuple[Filter, ...]:
+    """What makes their tables again with them in it, in one step, if somebody has removed any."""
+    each = (instead(None, drop) if isinstance(drop, AddInputDrop) else (drop,) for drop in drops)
+    return tuple(itertools.chain(*each))

@@ -78,6 +78,10 @@ class NetBackend(abc.ABC):
         """What must be so on the host just now, for a Watch to compare with; nothing before ``prepare``."""
         return ()
 
+    def expected_tables(self) -> tuple[tuple[str, str], ...]:
+        """Family and name of the nftables tables that must be there just now, likewise."""
+        return ()
+
     def repair(self, renamed_to: str = "") -> None:
         """Put back what somebody else took away from what was prepared and, while active, from what answers.
 
@@ -88,6 +92,10 @@ class NetBackend(abc.ABC):
         self.prepare()
         if was_active:
             self.activate()
+
+    def repair_tables(self) -> None:
+        """Put back ``expected_tables``, with what was in them, where nothing else was taken away."""
+        self.repair()
 
     def renamed(self, interface: str) -> None:  # noqa: B027  # most need not know
         """The interface has another name now."""
@@ -149,6 +157,8 @@ class HostChangeKind(enum.StrEnum):
     MAC_CHANGED = "mac-changed"
     """Of a backend's own link, or of the parent that is to have this one."""
     ADDRESS_LOST = "address-lost"
+    FILTER_LOST = "filter-lost"
+    """A backend's nftables tables were removed, as reloading a firewall does to all that there are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -284,6 +284,11 @@ class AddEgressDrop(Filter):
     device: str
 
     @property
+    def family(self) -> str:
+        """The table's."""
+        return "netdev"
+
+    @property
     def command(self) -> str:
         hook = f'type filter hook egress device "{self.device}" priority 0; policy drop;'
         return nft(f"add table netdev {self.table}", f"add chain netdev {self.table} egress {{ {hook} }}")

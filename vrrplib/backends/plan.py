@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
-from vrrplib.backends.accepting import around, input_drop, instead, kept_out
+from vrrplib.backends.accepting import around, input_drop, instead, kept_out, put_back
 from vrrplib.backends.base import ExpectedLink, NetBackend
 from vrrplib.backends.exchange import addresses_of, exchange, is_alike, removals_of, without_addresses
 from vrrplib.backends.host import Claim as Claim  # noqa: PLC0414  # they are known here too
@@ -23,13 +23,7 @@ from vrrplib.backends.host import Link as Link  # noqa: PLC0414
 from vrrplib.backends.host import raise_sysctl as raise_sysctl  # noqa: PLC0414
 from vrrplib.backends.host import undo_all as undo_all  # noqa: PLC0414
 from vrrplib.backends.host import undo_of as undo_of  # noqa: PLC0414
-from vrrplib.backends.operations import (
-    AddMacvlan,
-    DeleteLink,
-    Filter,
-    Operation,
-    SetSysctl,
-)
+from vrrplib.backends.operations import AddMacvlan, DeleteLink, Filter, Operation, SetSysctl
 from vrrplib.backends.stages import stages
 from vrrplib.backends.upkeep import Upkeep, renamed
 from vrrplib.election.config import RouterConfig
@@ -260,6 +254,9 @@ class PlannedBackend(NetBackend):
     def expected(self) -> tuple[ExpectedLink, ...]:
         return self._upkeep.expected[self.active] if self._prepared and self._upkeep else ()
 
+    def expected_tables(self) -> tuple[tuple[str, str], ...]:
+        return self._upkeep.tables[self.active] if self._prepared and self._upkeep else ()
+
     def repair(self, renamed_to: str = "") -> None:
         host, upkeep = self._host(), self._upkeep
         if renamed_to and self._own_link:
@@ -267,11 +264,19 @@ class PlannedBackend(NetBackend):
         parent, own = host.link(self.interface), self._own_link is None or host.link(self._own_link)
         if upkeep and own and parent and self._prepared and upkeep.is_lasting(parent.mac, active=self.active):
             with contextlib.suppress(BackendError):  # else all anew
+                host.batch(put_back(upkeep.drops[self.active]))()  # first: a link that comes up must be silent
                 host.perform(upkeep.repair)
                 if self.active:
                     self._activate()
                 return
         super().repair()
+
+    def repair_tables(self) -> None:
+        if self._prepared and self._upkeep:
+            try:
+                self._host().batch(put_back(self._upkeep.drops[self.active]))()
+            except BackendError:  # something else is gone too
+                self.repair()
 
     def renamed(self, interface: str) -> None:
         old, self.interface = self.interface, interface

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vrrplib.backends.base import ExpectedLink
-from vrrplib.backends.operations import AddAddress, DeleteLink, Operation, SetLinkUp, SetMac, SetSysctl
+from vrrplib.backends.operations import (
+    AddAddress,
+    AddEgressDrop,
+    AddInputDrop,
+    DeleteLink,
+    Operation,
+    RemoveEgressDrop,
+    SetLinkUp,
+    SetMac,
+    SetSysctl,
+)
 from vrrplib.wire.addresses import IPInterface, MacAddress
 
 
@@ -35,11 +45,22 @@ def _addresses(operations: tuple[Operation, ...], link: str) -> tuple[IPInterfac
     return tuple(item.interface for item in operations if isinstance(item, AddAddress) and item.name == link)
 
 
+def drops_after(operations: Iterable[Operation]) -> tuple[AddInputDrop | AddEgressDrop, ...]:
+    """What keeps packets from coming in or out after ``operations``."""
+    drops: list[AddInputDrop | AddEgressDrop] = []
+    for item in operations:
+        if isinstance(item, AddInputDrop | AddEgressDrop):
+            drops.append(item)
+        elif isinstance(item, RemoveEgressDrop):
+            drops = [drop for drop in drops if (drop.family, drop.table) != ("netdev", item.table)]
+    return tuple(drops)
+
+
 class Upkeep:
     """What a Watch is to look for on behalf of a backend that is prepared, and what puts it back.
 
-    ``expected`` goes by whether the backend is active. ``macs`` are what it says or sends with: if the parent's is
-    one of them, that matters too.
+    ``expected``, ``drops`` and their ``tables`` go by whether the backend is active. ``macs`` are what it says or
+    sends with: if the parent's is one of them, that matters too.
     """
 
     def __init__(
@@ -56,6 +77,10 @@ class Upkeep:
         self.expected = {
             active: expected_links(prepare + (activate if active else ()), own_link, macs[0], parent, mac)
             for active in (False, True)
+        }
+        self.drops = {active: drops_after(prepare + (activate if active else ())) for active in (False, True)}
+        self.tables = {
+            active: tuple((drop.family, drop.table) for drop in drops) for active, drops in self.drops.items()
         }
         again = (operation for operation in prepare if isinstance(operation, SetLinkUp | AddAddress))
         self.repair = (*((SetMac(own_link, str(macs[0])),) if own_link else ()), *again)

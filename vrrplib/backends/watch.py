@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
+import os
+import select
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Interface, IPv6Interface
 from types import TracebackType
 from typing import Self
 
 from vrrplib.backends.base import ExpectedLink, HostChange, HostChangeKind, NetBackend, Watch
 from vrrplib.backends.netlink_socket import HEADER, NetlinkSocket, split_messages
+from vrrplib.backends.netlink_tables import Tables
 from vrrplib.errors import BackendError, ConfigError
-from vrrplib.namespaces import Namespace, run_in
+from vrrplib.namespaces import Namespace, hold, run_in
 from vrrplib.wire.addresses import IPInterface, MacAddress
 
 MOST_MESSAGES_PER_READ, MOST_AT_FIRST = 64, 1 << 14
@@ -62,10 +66,11 @@ class NetlinkWatch(Watch):
 
     It compares the host with what the backends expect just now, and only when it has read all that the kernel said:
     so it neither takes what they did for somebody else's doing, nor tells of what was undone meanwhile. Where
-    messages were lost (ENOBUFS), and before it tells of anything, it reads the host anew.
+    messages were lost (ENOBUFS), and before it tells of anything, it reads the host anew. Once a backend expects
+    nftables tables it watches these too, where the kernel lets it.
 
     ``netns`` is the interface's namespace, as for :func:`vrrplib.namespaces.run_in`. BackendError if there is no
-    such interface. Needs no privilege. Also a context manager.
+    such interface. Needs no privilege, but for the tables CAP_NET_ADMIN. Also a context manager.
     """
 
     def __init__(self, interface: str, *, netns: Namespace = None) -> None:
@@ -78,13 +83,18 @@ class NetlinkWatch(Watch):
         self._is_stale = self._is_due = True
         self._most = MOST_AT_FIRST
         self._parent = _Parent(0, interface, b"")
-        self._asking = run_in(netns, NetlinkSocket)
+        self._tables: Tables | None = None
+        self._may_ask_for_tables = True  # until the kernel refuses
+        self._closing = contextlib.ExitStack()
         try:
-            self._told = run_in(netns, _subscribe)
-        except BaseException:
-            self._asking.close()
-            raise
-        try:
+            # the same namespace later: its name or process may be another one's by then
+            self._netns = netns if netns is None else hold(netns)
+            if self._netns is not None:
+                self._closing.callback(os.close, self._netns)
+            self._asking = self._closing.enter_context(contextlib.closing(run_in(netns, NetlinkSocket)))
+            self._told = self._closing.enter_context(contextlib.closing(run_in(netns, _subscribe)))
+            self._readable = self._closing.enter_context(select.epoll())  # one descriptor for one socket or two
+            self._readable.register(self._told.fileno(), select.EPOLLIN)
             self._read_host()
             index = self._indexes().get(interface)
             if index is None:
@@ -103,9 +113,13 @@ class NetlinkWatch(Watch):
 
     def fileno(self) -> int:
         """Readable when the kernel has said something; -1 after :meth:`close`."""
-        return self._told.fileno()
+        return -1 if self._readable.closed else self._readable.fileno()
 
     def read(self) -> tuple[HostChange, ...]:
+        changes = self._read_links()
+        return (*changes, *self._read_tables([change.backend for change in changes if change.backend]))
+
+    def _read_links(self) -> tuple[HostChange, ...]:
         if not self._drain() or ((is_stale := self._is_stale) and not self._refresh()):
             return ()  # what is true now is not known yet
         if not self._is_due:
@@ -119,12 +133,43 @@ class NetlinkWatch(Watch):
         self._is_due = parent.index != self._parent.index  # another of this name: what is on it is made anew first
         self._parent = parent
         self._own_indexes |= {name: index for name, index in self._indexes().items() if name != parent.name}
+        if self._tables is None and any(backend.expected_tables() for backend in self._backends):
+            self._open_tables()
+        return tuple(changes)
+
+    def _open_tables(self) -> None:
+        if self._may_ask_for_tables:
+            try:
+                self._tables = self._closing.enter_context(contextlib.closing(run_in(self._netns, Tables)))
+                self._readable.register(self._tables.fileno(), select.EPOLLIN)
+            except (OSError, BackendError):  # not permitted, or no nftables in this kernel
+                self._may_ask_for_tables = False
+
+    def _read_tables(self, told_of: Collection[NetBackend]) -> tuple[HostChange, ...]:
+        """What is missing, but for backends in ``told_of``, of which all is repaired."""
+        if self._tables is None or not self._tables.may_have_gone():
+            return ()
+        try:
+            there = self._tables.there()
+        except OSError as error:
+            if error.errno == errno.EPERM:
+                self._tables.close()
+                self._tables, self._may_ask_for_tables = None, False
+            return ()
+        if there is None:
+            return ()
+        changes = []
+        for backend in self._backends:
+            missing = [f"table {' '.join(table)}" for table in backend.expected_tables() if table not in there]
+            if missing and backend not in told_of:
+                message = f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} removed"
+                changes.append(HostChange(HostChangeKind.FILTER_LOST, message, backend=backend))
         return tuple(changes)
 
     def close(self) -> None:
         """Close the sockets; may be called again."""
-        self._told.close()
-        self._asking.close()
+        self._tables = None
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self
