@@ -24,6 +24,7 @@ from vrrplib.election.router import Router
 from vrrplib.election.states import Reason
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.member import FIRST_RETRY, LAST_RETRY, MOST_REPAIRS, QUIET, REPORT_SPACING
+from vrrplib.node import MOST_CHANGES_PER_STEP
 
 OWNER = config(priority=255)
 DOWN = 3 + 156 / 256  # Active_Down_Interval of config()
@@ -435,6 +436,27 @@ def test_what_is_lost_while_waiting_is_made_anew_then(watch):
     watch.add(UP)
     rig.node.step(11.0)
     assert rig.take_log() == ["close 1", "prepare 1"]
+
+
+def test_hundreds_of_changes_keep_nobody_from_advertising(watch):
+    """A firewall that is reloaded takes the tables of all virtual routers at once."""
+    rig = active(*(config(vrid=vrid) for vrid in range(1, 101)), watch=watch)
+    rig.node.step(10.5)
+    due = rig.node.deadline
+    rig.take_log()
+    for backend in rig.backends:
+        watch.add(HostChangeKind.FILTER_LOST, backend=backend)
+    notices = rig.node.step(due - 0.01)
+    assert len(answers(notices)) == MOST_CHANGES_PER_STEP
+    assert rig.node.deadline < due
+    watch.add(HostChangeKind.FILTER_LOST, backend=rig.backends[-1])  # what it would tell again, if it was asked
+    rig.take_log()
+    notices += rig.node.step(due)
+    assert sum(line.startswith("advert") for line in rig.take_log()) == 100
+    while rig.node.deadline < due:
+        assert len(watch.changes) == 1
+        notices += rig.node.step(due)
+    assert [notice.vrid for notice in notices] == list(range(1, 101))
 
 
 def test_filters_are_put_back_while_waiting_too(watch):

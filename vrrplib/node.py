@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 from typing import assert_never
@@ -33,10 +34,9 @@ from vrrplib.wire.datagram import Datagram
 from vrrplib.wire.frames import parse
 
 MOST_FRAMES_PER_STEP = 1024
+MOST_CHANGES_PER_STEP = 16  # of the host, each of which may take a millisecond to answer
 LONGEST_KEPT, MOST_KEPT = 256, 2
 """Bytes of a frame that is known again when it repeats, and how many such for each virtual router."""
-
-
 _TIMER_EXPIRED = TimerExpired()
 
 
@@ -59,6 +59,9 @@ class Node:
         self._started = False
         self._drained = True
         self._absent: HostChange | None = None  # why the interface cannot be used
+        self._changes: collections.deque[HostChange] = (
+            collections.deque()
+        )  # which the watch told of, to be answered
         self._is_gone = False  # the interface, and with it what the transport was bound to
 
     @property
@@ -104,8 +107,8 @@ class Node:
     @property
     def deadline(self) -> float | None:
         """When :meth:`step` must be called at the latest; None while nothing is pending."""
-        if not self._drained:
-            return -math.inf  # frames wait: now
+        if self._changes or not self._drained:
+            return -math.inf  # something waits: now
         return self._agenda.earliest()
 
     @property
@@ -162,6 +165,7 @@ class Node:
             for member in members:
                 self._tell_left(member, now, notices)
         self._started, self._drained = False, True
+        self._changes.clear()
         self._known.clear()
         return tuple(notices)
 
@@ -257,7 +261,10 @@ class Node:
 
     def _look(self, now: float, notices: list[Notice]) -> None:
         """Answer what the host did by itself."""
-        for change in () if self._watch is None else self._watch.read():
+        if not self._changes and self._watch is not None:  # else it would tell again what is still to be answered
+            self._changes += self._watch.read()
+        for _ in range(min(MOST_CHANGES_PER_STEP, len(self._changes))):  # adverts must not wait for hundreds
+            change = self._changes.popleft()
             match change.kind:
                 case HostChangeKind.PARENT_DOWN | HostChangeKind.CARRIER_LOST | HostChangeKind.PARENT_GONE:
                     self._lose_parent(change, now, notices)

@@ -51,6 +51,8 @@ _ADDRESSES = {"ip": (7, 16, 4), "ip6": (8, 24, 16)}  # type, where the destinati
 _LOOPBACK, _LOOPBACK_INDEX = "lo", 1  # of every namespace
 
 _SET = "addresses"
+MOST_KEPT = 512
+"""Tables whose messages are kept: when somebody removes those of hundreds, they are to be back soon."""
 
 Index = Callable[[Operation, str], int]
 """The index of an interface that an operation names."""
@@ -150,8 +152,7 @@ def _encode(operation: Filter, index: Index, *, trial: bool = False) -> Sequence
             return [_table(family, table, _CREATE | _EXCL)]
         case DeleteTable(family=family, table=table):
             # made first: none that is there would be an error, and what a failure takes back costs 10 ms
-            delete = _nft(nft_table_msg, _DELTABLE, 0, family, NFTA_TABLE_NAME=table)
-            return [_table(family, table, _CREATE), delete]
+            return [_table(family, table, _CREATE), _table(family, table, 0, _DELTABLE)]
         case AddEgressDrop(table=table, device=device):
             device, policy = (_LOOPBACK, _ACCEPT) if trial else (device, _DROP)
             chain = _chain("netdev", table, "egress", policy, _HOOK_EGRESS, device)
@@ -168,8 +169,9 @@ def _loopback(_: Operation, __: str) -> int:
     return _LOOPBACK_INDEX
 
 
-def _table(family: str, table: str, flags: int) -> bytes:
-    return _nft(nft_table_msg, _NEWTABLE, flags, family, NFTA_TABLE_NAME=table)
+@functools.lru_cache(maxsize=4 * MOST_KEPT)  # made and deleted, of two families
+def _table(family: str, table: str, flags: int, number: int = _NEWTABLE) -> bytes:
+    return _nft(nft_table_msg, number, flags, family, NFTA_TABLE_NAME=table)
 
 
 def _chain(family: str, table: str, name: str, policy: int, hook: int, device: str | None = None) -> bytes:
@@ -189,7 +191,7 @@ def _chain(family: str, table: str, name: str, policy: int, hook: int, device: s
     )
 
 
-@functools.lru_cache(maxsize=512)  # when somebody has removed the tables of hundreds, they come back soon
+@functools.lru_cache(maxsize=MOST_KEPT)
 def _input_drop(operation: AddInputDrop, index: int) -> tuple[bytes, ...]:
     family, table = operation.family, operation.table
     kind, offset, length = _ADDRESSES[family]
