@@ -71,13 +71,16 @@ class AloneBackend(FakeBackend):
 
 
 class BatchBackend(FakeBackend):
-    """Prepares and closes many at once, and says how many."""
+    """Prepares and closes many at once, and says how many; one that fails to prepare spoils it for all."""
 
     batches: ClassVar[list[str]] = []
 
     @classmethod
     def prepare_all(cls, backends: Iterable[NetBackend]) -> None:
-        cls.batches.append(f"prepare {len(list(backends))}")
+        several = list(backends)
+        cls.batches.append(f"prepare {len(several)}")
+        if any(isinstance(backend, FakeBackend) and "prepare" in backend.failing for backend in several):
+            raise BackendError("prepare refused", operation="prepare")
 
     @classmethod
     def close_all(cls, backends: Iterable[NetBackend]) -> None:

@@ -334,6 +334,58 @@ def test_an_interface_that_was_removed_and_is_there_again_is_prepared_anew(watch
     assert rig.take_log() == ["reopen", "close 1", "prepare 1"]
 
 
+def several_gone(watch, count=8) -> Rig:
+    rig = active(*(config(vrid=vrid) for vrid in range(1, count + 1)), backend=BatchBackend, watch=watch)
+    watch.add(HostChangeKind.PARENT_GONE)
+    rig.node.step(10.5)
+    watch.add(UP)
+    rig.take_log()
+    BatchBackend.batches.clear()
+    return rig
+
+
+def test_many_on_an_interface_that_is_there_again_are_prepared_together(watch):
+    rig = several_gone(watch)
+    notices = rig.node.step(11.0)
+    assert BatchBackend.batches == ["close 8", "prepare 8"]
+    assert rig.take_log() == ["reopen"]
+    assert states(notices) == [(INITIALIZE, BACKUP, Reason.STARTUP)] * 8
+    rig.node.step(11.1)
+    assert len(BatchBackend.batches) == 2
+
+
+def test_one_that_cannot_be_prepared_anew_spoils_none_of_the_others(watch):
+    rig = several_gone(watch)
+    rig.backends[2].failing = {"prepare"}
+    notices = rig.node.step(11.0)
+    assert [(notice.vrid, notice.report.doing) for notice in notices if isinstance(notice.report, HostFailed)] == [
+        (3, "prepare")
+    ]
+    assert [router.state for router in rig.routers] == [BACKUP] * 2 + [INITIALIZE] + [BACKUP] * 5
+    # all, halves and quarters, and of that which it spoils each by itself
+    assert [batch for batch in BatchBackend.batches if batch.startswith("prepare")] == [
+        f"prepare {count}" for count in (8, 4, 2, 2, 4)
+    ]
+    assert rig.take_log() == ["reopen", "close 3", "prepare 3", "close 4", "prepare 4"]
+    assert rig.node.deadline == 11.0 + FIRST_RETRY
+    rig.backends[2].failing = set()
+    rig.node.step(11.0 + FIRST_RETRY)
+    assert rig.take_log() == ["close 3", "prepare 3"]
+    assert {router.state for router in rig.routers} == {BACKUP}
+
+
+def test_many_that_gave_up_at_the_same_time_are_tried_again_together_after_the_adverts(monkeypatch):
+    rig = active(*(config(vrid=vrid) for vrid in range(1, 6)), backend=BatchBackend)
+    for router, backend in zip(rig.routers[:4], rig.backends, strict=False):
+        backend.failing = {"reconfigure"}
+        rig.node.handle(router, ConfigChanged(router.config), 10.0)
+    order = rig.transport.log = []
+    monkeypatch.setattr(BatchBackend, "batches", order)
+    rig.node.step(10.0 + FIRST_RETRY)
+    assert order == ["advert 5 100", "close 4", "prepare 4"]
+    assert [router.state for router in rig.routers] == [BACKUP] * 4 + [ACTIVE]
+
+
 def test_a_transport_that_cannot_be_opened_again_is_told_of(watch):
     rig = active(watch=watch)
     watch.add(HostChangeKind.PARENT_GONE)

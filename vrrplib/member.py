@@ -91,6 +91,13 @@ class Member:
         self.repairs.append(now)
         return True
 
+    def rebuild_alone(self) -> None:
+        """Close and prepare the backend, where it needs that."""
+        if self.rebuild:
+            self.backend.close()
+            self.backend.prepare()
+            self.rebuild = False
+
     def activated(self, now: float) -> None:
         """The host did it: the next failure is a new one, unless somebody fights with us."""
         if now >= self.gave_up_at + 2 * LAST_RETRY:
@@ -163,6 +170,28 @@ def prepare_all(members: Iterable[Member]) -> None:
                     earlier.close_all(done)
             raise
         prepared.append((kind, backends))
+
+
+def rebuild_all(members: Iterable[Member]) -> None:
+    """Close and prepare those that need it, those of one kind together; who fails, or is alone, still needs it."""
+    for kind, some in by_kind(member for member in members if member.rebuild).items():
+        _rebuild_together(kind, some)
+
+
+def _rebuild_together(kind: type[NetBackend], members: list[Member]) -> None:
+    if len(members) < 2:
+        return  # by itself, so that the error is its own
+    backends = [member.backend for member in members]
+    try:
+        kind.close_all(backends)
+        kind.prepare_all(backends)
+    except BackendError:  # halved until those are found that spoil it for the others
+        half = len(members) // 2
+        _rebuild_together(kind, members[:half])
+        _rebuild_together(kind, members[half:])
+    else:
+        for member in members:
+            member.rebuild = False
 
 
 def _frequent(report: Report) -> tuple[object, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import math
+from collections.abc import Sequence
 from typing import assert_never
 
 from vrrplib.agenda import Agenda
@@ -26,7 +27,7 @@ from vrrplib.election.events import Event, Shutdown, Startup, TimerExpired
 from vrrplib.election.router import Router
 from vrrplib.election.states import Reason, State
 from vrrplib.errors import BackendError, ConfigError
-from vrrplib.member import FIRST_RETRY, LAST_RETRY, Member, NodeStatistics, by_kind, prepare_all
+from vrrplib.member import FIRST_RETRY, LAST_RETRY, Member, NodeStatistics, by_kind, prepare_all, rebuild_all
 from vrrplib.member import Notice as Notice  # noqa: PLC0414  # it is public here
 from vrrplib.transports.base import Transport
 from vrrplib.wire.addresses import Family
@@ -59,9 +60,7 @@ class Node:
         self._started = False
         self._drained = True
         self._absent: HostChange | None = None  # why the interface cannot be used
-        self._changes: collections.deque[HostChange] = (
-            collections.deque()
-        )  # which the watch told of, to be answered
+        self._changes: collections.deque[HostChange] = collections.deque()  # to be answered
         self._is_gone = False  # the interface, and with it what the transport was bound to
 
     @property
@@ -135,7 +134,8 @@ class Node:
         notices: list[Notice] = []
         self._look(now, notices)
         self._drained = self._read(now, notices)
-        for member in self._agenda.take(now):
+        taken = self._agenda.take(now)
+        for member in taken:
             router = member.router
             # While frames wait, a Backup must not promote itself before it has read them, one skew_time at most;
             # an Active router goes on advertising whatever the flood.
@@ -147,8 +147,7 @@ class Node:
                 self._perform(member, router.handle(_TIMER_EXPIRED, now), now, notices)
             else:
                 self._agenda.note(member)
-            if member.retry_at is not None and now >= member.retry_at:
-                self._retry(member, now, notices)
+        self._retry([each for each in taken if each.retry_at is not None and now >= each.retry_at], now, notices)
         return tuple(notices)
 
     def stop(self, now: float) -> tuple[Notice, ...]:
@@ -302,11 +301,11 @@ class Node:
                 notices.append(Notice(now, self.transport.interface, None, None, failed))
                 return
         self._absent, self._is_gone = None, False
-        for member in self._members.values():
-            if member.retry_at is not None:
-                self._report(member, HostChanged(change.kind, change.message, "restarts"), now, notices)
-                member.retry_after = FIRST_RETRY
-                self._retry(member, now, notices)
+        waiting = [member for member in self._members.values() if member.retry_at is not None]
+        for member in waiting:
+            self._report(member, HostChanged(change.kind, change.message, "restarts"), now, notices)
+            member.retry_after = FIRST_RETRY
+        self._retry(waiting, now, notices)
 
     def _go_on(self, change: HostChange, now: float, notices: list[Notice]) -> None:
         if change.kind is HostChangeKind.PARENT_RENAMED:  # sockets and prepared messages go by its index
@@ -357,17 +356,16 @@ class Node:
         member.retry_after = min(2 * member.retry_after, LAST_RETRY)
         self._agenda.note(member)
 
-    def _retry(self, member: Member, now: float, notices: list[Notice]) -> None:
-        if member.rebuild:
+    def _retry(self, members: Sequence[Member], now: float, notices: list[Notice]) -> None:
+        rebuild_all(members)
+        for member in members:
             try:
-                member.backend.close()
-                member.backend.prepare()
+                member.rebuild_alone()
             except BackendError as error:
                 self._report(member, HostFailed("prepare", str(error), error.errno), now, notices)
                 self._retry_later(member, now)
-                return
-            member.rebuild = False
-        self._handle(member, Startup(), now, notices)
+            else:
+                self._handle(member, Startup(), now, notices)
 
     def _end(self, member: Member, now: float, notices: list[Notice]) -> None:
         self._handle(member, Shutdown(), now, notices)

@@ -343,6 +343,10 @@ class Lab:
         self.hosts[host.name] = host
         return host
 
+    def reconnect(self, host: Host) -> None:
+        """A new eth0 with what the old one had at first, after that was removed."""
+        self._connect(host)
+
     def unplug(self, host: Host) -> None:
         """Pull the cable: the host sees its carrier go."""
         self.switch.ip("link", "set", host.port, "down")

@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.linux.lab import Host, Lab
+from tests.linux.process import wait_until
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.netlink import NetlinkHost, cleanup
+from vrrplib.backends.watch import NetlinkWatch
+from vrrplib.election.actions import HostFailed
 from vrrplib.election.config import RouterConfig
+from vrrplib.election.router import Router
+from vrrplib.election.states import State
 from vrrplib.errors import BackendError
+from vrrplib.member import FIRST_RETRY
+from vrrplib.node import Node
+from vrrplib.transports.packet import PacketTransport
 
 
 def many(host: Host, kernel: NetlinkHost, count: int) -> list[MacvlanBackend]:
@@ -76,6 +85,40 @@ def test_a_failure_in_the_middle_gives_all_back(lab: Lab) -> None:
     assert macvlans(host) == ["operators0", "operators1"]
     assert before.diff(host.dump()) == []
     kernel.close()
+
+
+def test_when_their_interface_is_there_again_all_are_but_one_whose_mac_is_taken(lab: Lab) -> None:
+    host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
+    kernel = NetlinkHost(host.namespace, state_dir=lab.directory / "state")
+    watch, transport = (kind("eth0", netns=host.namespace) for kind in (NetlinkWatch, PacketTransport))
+    node = Node(transport, watch=watch)
+    for backend in many(host, kernel, 60):
+        node.add(Router(backend.config), backend)
+    node.start(0.0)
+    host.ip("link", "delete", "eth0")
+    wait_until(lambda: node.step(1.0), 5)
+    assert {router.state for router in node.routers} == {State.INITIALIZE}
+    lab.reconnect(host)
+    host.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
+    for words in ("add operators0 link eth0 address 00:00:5e:00:01:14 type macvlan", "set operators0 up"):
+        host.ip("link", *words.split())
+    notices = wait_until(lambda: node.step(2.0), 5)
+    ((vrid, family, failed),) = (
+        (notice.vrid, notice.family, notice.report) for notice in notices if isinstance(notice.report, HostFailed)
+    )
+    assert (vrid, family, failed.doing) == (20, 4, "prepare")
+    assert "another link on this interface has that MAC" in failed.message
+    assert len(macvlans(host)) == 1 + 59
+    states = Counter(router.state for router in node.routers)
+    assert states == {State.BACKUP: 59, State.INITIALIZE: 1}
+    host.ip("link", "delete", "operators0")
+    node.step(2.0 + FIRST_RETRY)
+    assert {router.state for router in node.routers} == {State.BACKUP}
+    node.stop(3.0)
+    assert macvlans(host) == []
+    assert list((lab.directory / "state").glob("*")) == []
+    for each in (watch, transport, kernel):
+        each.close()
 
 
 def live(host: Host, state_dir: Path) -> int:
