@@ -59,6 +59,8 @@ class Member:
         default_factory=dict
     )
     """What was sent, by the identity of its action: it comes again while nothing has changed."""
+    last: tuple[SendAdvertisement | None, MacAddress | None, bytes | Datagram] = (None, None, b"")
+    """The last of these: mostly the only one, and with hundreds of members each object that is touched counts."""
     announcements: tuple[MacAddress, dict[IPAddress, bytes]] | None = None
     retry_at: float | None = None
     retry_after: float = FIRST_RETRY
@@ -114,19 +116,25 @@ class Member:
     def encode(self, effect: SendAdvertisement) -> bytes | Datagram:
         """A frame for the group; for a peer a datagram, which the kernel routes."""
         mac = self.backend.advertisement_mac
+        last = self.last
+        if last[0] is effect and last[1] is mac:
+            return last[2]
         known = self.encoded.get(id(effect))
-        if known is not None and known[0] is effect and (known[1] is mac or known[1] == mac):
-            return known[2]
+        if known is None or known[0] is not effect or known[1] != mac:
+            known = effect, mac, self._make(effect, mac)
+            config = self.router.config
+            if not config.numbers_messages:  # else it never comes again
+                if len(self.encoded) >= MOST_FRAMES_KEPT * max(1, len(config.peers)):
+                    self.encoded.clear()
+                self.encoded[id(effect)] = known
+        self.last = known
+        return known[2]
+
+    def _make(self, effect: SendAdvertisement, mac: MacAddress) -> bytes | Datagram:
         datagram = effect.datagram()
-        encoded: bytes | Datagram = datagram
-        if effect.destination.is_multicast:
-            encoded = advertisement_frame(datagram, mac, header=datagram.header or None)
-        config = self.router.config
-        if not config.numbers_messages:  # else it never comes again
-            if len(self.encoded) >= MOST_FRAMES_KEPT * max(1, len(config.peers)):
-                self.encoded.clear()
-            self.encoded[id(effect)] = (effect, mac, encoded)
-        return encoded
+        if not effect.destination.is_multicast:
+            return datagram
+        return advertisement_frame(datagram, mac, header=datagram.header or None)
 
     def announcement(self, address: IPAddress) -> bytes:
         """The gratuitous ARP or unsolicited NA for an address."""
