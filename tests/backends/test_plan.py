@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backends.hosts import V4, TroubledHost, memory_host, snapshot
+from tests.backends.hosts import PHYSICAL, V4, TroubledHost, memory_host, snapshot
 from tests.backends.strategies import operations
 from vrrplib.backends.announce import AnnounceBackend
 from vrrplib.backends.journal import decode_lines, encode_line
@@ -23,8 +23,9 @@ from vrrplib.backends.operations import (
     SetSysctl,
     from_dict,
 )
-from vrrplib.backends.plan import raise_sysctl, undo_all, undo_of
+from vrrplib.backends.plan import Link, beside, quiet, raise_sysctl, undo_all, undo_of
 from vrrplib.errors import BackendError
+from vrrplib.wire.addresses import MacAddress
 
 ARP_IGNORE = "net/ipv4/conf/eth0/arp_ignore"
 
@@ -172,3 +173,40 @@ def test_the_journal_is_written_before_the_deed():
     assert seen == [2]
     backend.deactivate()
     assert host.journals[0].undo == []
+
+
+class Stacked:
+    """A host that knows which links lie on which."""
+
+    links = (
+        Link("eth0", 2, MacAddress(PHYSICAL)),
+        Link("upper0", 3, MacAddress(PHYSICAL), kind="macvlan", parent=2),
+        Link("upper1", 4, MacAddress(PHYSICAL), kind="macvlan", parent=2),
+        Link("eth0.5", 5, MacAddress(PHYSICAL), kind="vlan", parent=2),
+        Link("moved", 6, MacAddress(PHYSICAL), kind="macvlan"),  # what it lies on is in another namespace
+    )
+
+    def link(self, name):
+        return next((link for link in self.links if name in (link.name, link.index)), None)
+
+    def stacked(self, name):
+        return tuple(link for link in self.links if link.parent == self.link(name).index)
+
+    def sysctl(self, path):
+        return "1" if "upper1" in path else "0"
+
+
+@pytest.mark.parametrize(
+    ("parent", "others"),
+    [
+        ("eth0", ("upper0", "upper1")),
+        ("upper0", ("eth0", "upper1")),
+        ("eth0.5", ()),
+        ("moved", ()),
+    ],
+)
+def test_what_hears_the_same_lan(parent, others):
+    host = Stacked()
+    assert beside(host, host.link(parent)) == others
+    silenced = [f"net/ipv4/conf/{name}/arp_ignore" for name in others if name != "upper1"]  # which is quiet already
+    assert quiet(host, others) == tuple(SetSysctl(path, "1", shared=True) for path in silenced)

@@ -14,7 +14,7 @@ from typing import Any
 from tests.linux.capture import Capture, Frame
 from tests.linux.lab import Lab
 from tests.linux.process import wait_until
-from tests.linux.test_observer import claims
+from tests.linux.test_observer import claims, host_part
 from tests.vm.kinds import Machine, inside, settle, shown_port
 from tests.vm.speaker import Speaker, Technique, Virtual
 from vrrplib.backends.netlink import cleanup
@@ -115,11 +115,26 @@ class Story:
         frames = frames_of(capture, machine, self.virtuals, since)
         assert not frames, f"{machine.host.name} said: {[frame.data.hex() for frame in frames[:5]]}"
 
+    def claims_rightly(self, capture: Capture) -> None:
+        """Nobody was ever told another MAC for a virtual address than the right one, not even for a moment."""
+        for speaker, machine in ((self.a, self.lan.a), (self.b, self.lan.b)):
+            if not isinstance(speaker, Speaker):
+                continue
+            right = {
+                host_part(item): self.expected_mac(virtual, machine)
+                for virtual in self.virtuals
+                for item in virtual.addresses
+            }
+            for frame in capture.select(bool, port=machine.host.name):
+                for address, mac in claims(frame):
+                    assert mac == right.get(address, mac), f"{machine.host.name} says {address} is at {mac}"
+
     def play(self) -> dict[str, dict[str, Any]]:
         lan = self.lan
         try:
             with lan.lab.capture() as capture:
                 self._play(capture)
+                self.claims_rightly(capture)
         finally:
             for speaker in (self.a, self.b):
                 speaker.crash()

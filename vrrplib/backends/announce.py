@@ -8,7 +8,7 @@ from ipaddress import IPv6Interface
 
 from vrrplib.backends.exchange import addresses_of, without_addresses
 from vrrplib.backends.operations import AddAddress, Operation, RemoveAddress
-from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
+from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, beside, quiet, raise_sysctl
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError
 from vrrplib.wire.addresses import Family, IPInterface, IPNetwork
@@ -36,6 +36,8 @@ def on_parent(host: Host, parent: Link, config: RouterConfig, ours: Sequence[Add
     _refuse_routes_without_address(host, parent, config)
     # An address of the operator's may become secondary to one of ours: it must not go when ours does.
     prepare = raise_sysctl(host, f"net/ipv4/conf/{parent.name}/promote_secondaries", 1)
+    if config.family is Family.IPV4:
+        prepare += quiet(host, beside(host, parent))
     subnets = list(host.subnets(parent.name))
     for item in ours:
         if item.source and item.interface.network in subnets:  # the others are no reason

@@ -178,3 +178,19 @@ def raise_sysctl(host: Host, path: str, least: int) -> tuple[SetSysctl, ...]:
     if value is None or (value.lstrip("-").isdigit() and int(value) >= least):
         return ()
     return (SetSysctl(path, str(least), shared=True),)
+
+
+def beside(host: Host, parent: Link) -> tuple[str, ...]:
+    """Other interfaces that hear the LAN of ``parent``, on which the kernel would answer ARP for its addresses.
+
+    Unless told otherwise it answers on each for every address of the host, with that interface's own MAC. They
+    are the macvlans on ``parent``, or, if that is a macvlan itself, what it lies on and the others there.
+    """
+    below = host.link(parent.parent) if parent.kind == "macvlan" and parent.parent else None
+    macvlans = (link.name for link in host.stacked((below or parent).name) if link.kind == "macvlan")
+    return tuple(name for name in (*((below.name,) if below else ()), *macvlans) if name != parent.name)
+
+
+def quiet(host: Host, names: Iterable[str]) -> tuple[SetSysctl, ...]:
+    """The operations by which interfaces answer ARP for their own addresses only."""
+    return tuple(item for name in names for item in raise_sysctl(host, f"net/ipv4/conf/{name}/arp_ignore", 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import itertools
 import re
 from collections.abc import Iterable
 
@@ -23,7 +22,7 @@ from vrrplib.backends.operations import (
     SetMacvlanMode,
     SetSysctl,
 )
-from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, raise_sysctl
+from vrrplib.backends.plan import Host, Link, Plan, PlannedBackend, beside, quiet, raise_sysctl
 from vrrplib.election.config import RouterConfig
 from vrrplib.errors import BackendError, ConfigError
 from vrrplib.namespaces import Namespace
@@ -236,16 +235,11 @@ class MacvlanBackend(PlannedBackend):
     def _parent_sysctls(self, host: Host, parent: Link) -> tuple[SetSysctl, ...]:
         if self.config.family is Family.IPV6:
             return ()
-        # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC.
-        ignore, announce = f"net/ipv4/conf/{parent.name}/arp_ignore", f"net/ipv4/conf/{parent.name}/arp_announce"
-        raised = (*raise_sysctl(host, ignore, 1), *raise_sysctl(host, announce, 2))
-        if not raised:
-            return ()  # another virtual router has done all this: with hundreds, each look at all links counts
-        # Other macvlans of the interface, an operator's, answer for every address of the host as well; ours do not.
-        siblings = (link.name for link in host.stacked(parent.name) if link.kind == "macvlan")
-        others = [name for name in siblings if name != self.link_name(parent) and not _OUR_NAMES.fullmatch(name)]
-        quiet = (raise_sysctl(host, f"net/ipv4/conf/{name}/arp_ignore", 1) for name in others)
-        return (*raised, *itertools.chain(*quiet))
+        # Else the parent answers ARP for the virtual addresses, and asks in their name, with its own MAC; and so do
+        # its neighbours on this host. Other virtual routers' links were made quiet when they were made.
+        others = (name for name in beside(host, parent) if not _OUR_NAMES.fullmatch(name))
+        ignore = quiet(host, (parent.name, *(name for name in others if name != self.link_name(parent))))
+        return (*ignore, *raise_sysctl(host, f"net/ipv4/conf/{parent.name}/arp_announce", 2))
 
     def _plan(self, host: Host, parent: Link, name: str) -> Plan:
         config = self.config

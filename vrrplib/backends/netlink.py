@@ -107,7 +107,7 @@ class NetlinkHost:
         return (*own, *self._read(netlink_mac.on_link_routes, name))
 
     def stacked(self, name: str) -> tuple[Link, ...]:
-        found = self._read(netlink_mac.stacked, name)
+        found = self._once(("stacked", name), lambda: self._read(netlink_mac.stacked, name))
         return tuple(Link(its_name, 0, mac, kind) for its_name, kind, mac in found)
 
     def _read(self, reader: Callable[[NetlinkSocket, int], list[T]], name: str) -> list[T]:

@@ -20,6 +20,8 @@ from vrrplib.backends.host import Claim as Claim  # noqa: PLC0414  # they are kn
 from vrrplib.backends.host import Host as Host  # noqa: PLC0414
 from vrrplib.backends.host import Journal as Journal  # noqa: PLC0414
 from vrrplib.backends.host import Link as Link  # noqa: PLC0414
+from vrrplib.backends.host import beside as beside  # noqa: PLC0414
+from vrrplib.backends.host import quiet as quiet  # noqa: PLC0414
 from vrrplib.backends.host import raise_sysctl as raise_sysctl  # noqa: PLC0414
 from vrrplib.backends.host import undo_all as undo_all  # noqa: PLC0414
 from vrrplib.backends.host import undo_of as undo_of  # noqa: PLC0414
