@@ -64,7 +64,7 @@ def memory_host(kind: type[MemoryHost] = MemoryHost) -> MemoryHost:
     host = kind()
     host.add_interface("eth0", PHYSICAL, ["10.77.0.1/24", "10.77.0.2/24", "fe80::1/64", "fd77::1/64"])
     host.add_interface("eth1", "02:00:00:00:01:01", ["10.78.0.1/24", "fe80::1/64"])
-    for config, facts in ((V4, {"is_up": False, "mode": "bridge"}), (V6, {"mode": "private"})):
+    for config, facts in ((V4, {"mode": "bridge"}), (V6, {"mode": "private"})):
         name = f"operators{config.family}"
         addresses = ["10.77.0.50/24", "10.77.0.101/32"] if config is V4 else ["fe80::50/64", "fd77::50/64"]
         host.add_interface(name, str(config.virtual_mac), addresses, kind="macvlan", parent=2, **facts)

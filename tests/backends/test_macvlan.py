@@ -186,7 +186,7 @@ OURS = {"mac": str(V4.virtual_mac), "kind": "macvlan", "parent": 2, "mode": "bri
         ({"mac": "02:00:00:00:00:09"}, "has the MAC 02:00:00:00:00:09, not 00:00:5e:00:01:33"),
         ({"mode": "passthru"}, "has a mode that cannot be changed"),
         ({"mode": "source", "sources": 1}, "hears a list of sources"),
-        ({"is_up": False, "addresses": ["fd77::9/64"]}, "is down and has IPv6 addresses"),
+        ({"is_up": False}, "is down, and would not be again exactly .`ip link set dev vip up` first."),
     ],
 )
 def test_a_link_of_that_name_that_is_not_ours_is_refused_and_left_alone(facts, why):
@@ -249,6 +249,16 @@ def test_an_adopted_link_is_silenced_first_and_keeps_what_it_has(config):
             address.ip for address in (*held, *other.addresses)
         }
     assert snapshot(host) == snapshot(memory_host())
+
+
+def test_ipv6_is_turned_on_in_an_adopted_link_after_the_addresses_of_its_mac_are_off():
+    """RFC 9568 7.4. And where it is on, writing back the old value would make the kernel add such an address."""
+    host, name = memory_host(), f"operators{V6.family}"
+    switch, generate = (f"net/ipv6/conf/{name}/{key}" for key in ("disable_ipv6", "addr_gen_mode"))
+    assert generate not in {getattr(operation, "path", None) for operation in plan(V6, host, name=name).prepare}
+    host.add_sysctl(switch, "1")
+    prepare = plan(V6, host, name=name).prepare
+    assert prepare.index(SetSysctl(generate, "1")) < prepare.index(SetSysctl(switch, "0"))
 
 
 def test_a_link_is_used_by_one_virtual_router(tmp_path):

@@ -74,7 +74,6 @@ def adoptable(host: Host) -> None:
         "link add vip4 link eth0 address 00:00:5e:00:01:33 type macvlan mode bridge",
         "link add vip6 link eth0 address 00:00:5e:00:02:33 type macvlan mode vepa",
         "link set vip6 addrgenmode none up",
-        "link set vip6 down",  # not new: what was up once has its queue
         "address add 10.77.0.151/24 dev vip4",
         "link set vip4 addrgenmode none up",
     ):

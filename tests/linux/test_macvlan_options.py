@@ -21,6 +21,7 @@ from tests.linux.test_given_back import assert_same, make_odd, settled
 from vrrplib.backends.macvlan import MacvlanBackend
 from vrrplib.backends.netlink import NetlinkHost, cleanup
 from vrrplib.election.config import RouterConfig
+from vrrplib.errors import BackendError
 
 PROGRAM = """
 import json, sys
@@ -261,3 +262,60 @@ try:
 except BackendError as error:
     print(error)
 """
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("state", ["as it came up", "address removed", "ipv6 off"])
+def test_an_adopted_link_gets_no_address_of_the_virtual_mac_and_is_given_back(
+    lab: Lab, family: int, state: str
+) -> None:
+    """RFC 9568 7.4; what the operator's link has of that kind already is the operator's."""
+    host = lab.host("a", "10.77.0.1/24", "fd77::1/64")
+    host.sysctl("net/ipv6/conf/default/accept_dad", 0)
+    make_mine(host, family)
+    host.sysctl("net/ipv6/conf/mine/disable_ipv6", int(state == "ipv6 off"))
+    host.ip("link", "set", "mine", "up")
+    if state != "ipv6 off":
+        wait_until(lambda: made_of_mac(host), 5)
+    if state == "address removed":
+        host.ip("-6", "address", "flush", "dev", "mine")
+    before, had = host.dump(), made_of_mac(host)
+    assert bool(had) is (state == "as it came up")
+    addresses, primary = (["10.78.0.51/32"], "10.77.0.1") if family == 4 else (["fe80::5e/64"], host.link_local())
+    config = RouterConfig(vrid=51, addresses=addresses, primary_address=primary)
+    kernel = NetlinkHost(host.namespace, state_dir=lab.directory / "state")
+    with MacvlanBackend("eth0", config, name="mine", host=kernel) as backend:
+        for step in (backend.prepare, backend.activate, backend.deactivate):
+            step()
+            assert made_of_mac(host) == had
+        assert before.diff(host.dump())
+    assert_same(before, host, f"{state}, IPv{family}")
+    kernel.close()
+
+
+def make_mine(host: Host, family: int) -> None:
+    words = f"link add mine link eth0 address 00:00:5e:00:0{family // 2 - 1}:33 type macvlan mode source"
+    host.ip(*words.split())
+
+
+def made_of_mac(host: Host) -> list[str]:
+    """The addresses of `mine` whose interface identifier is its MAC."""
+    links = host.ip_json("-6", "address", "show", "dev", "mine")
+    return [item["local"] for link in links for item in link["addr_info"] if ":5eff:fe00:" in item.get("local", "")]
+
+
+@pytest.mark.parametrize("was_up", [False, True])
+def test_a_link_that_is_down_is_not_adopted(lab: Lab, was_up: bool) -> None:
+    host = lab.host("a", "10.77.0.1/24")
+    make_mine(host, 4)
+    for state in ("up", "down") if was_up else ():
+        host.ip("link", "set", "mine", state)
+    before = host.dump()
+    config = RouterConfig(vrid=51, addresses=["10.78.0.51/32"], primary_address="10.77.0.1")
+    kernel = NetlinkHost(host.namespace, state_dir=lab.directory / "state")
+    with pytest.raises(
+        BackendError, match=r"mine is there already, and is down, .*`ip link set dev mine up` first"
+    ):
+        MacvlanBackend("eth0", config, name="mine", host=kernel).prepare()
+    assert_same(before, host, "refused")
+    kernel.close()

@@ -219,8 +219,8 @@ class MacvlanBackend(PlannedBackend):
             # for what it has is the operator's, and stays
             "has virtual addresses, to which packets would be accepted": not self.config.accept_mode
             and any(item.ip in {address.ip for address in self.config.addresses} for item in addresses),
-            # and would lose them when it is set down again
-            "is down and has IPv6 addresses": not link.is_up and any(item.version == 6 for item in addresses),
+            # going up gives it a queue, and with IPv6 an address made of the virtual MAC (against RFC 9568 7.4)
+            f"is down, and would not be again exactly (`ip link set dev {link.name} up` first)": not link.is_up,
             "cannot be made inert: the kernel has no source mode, or the interface is a macvlan itself": (
                 not self._has_source_mode
             ),
@@ -283,7 +283,10 @@ class MacvlanBackend(PlannedBackend):
         values = _SYSCTLS | _SYSCTLS_OF[family]
         values |= _forwarding(host, parent, family, initial)
         if family is Family.IPV6 and (self._adopted or (self.standing and self._has_source_mode)):
-            values["ipv6/{}/disable_ipv6"] = "0"
+            del values["ipv6/{}/disable_ipv6"]
+            values["ipv6/{}/disable_ipv6"] = "0"  # last: an adopted link is up, and would make itself an address
+            if self._adopted and host.sysctl(f"net/ipv6/conf/{name}/disable_ipv6") == "0":
+                del values["ipv6/{}/addr_gen_mode"]  # the way back would add an address
         elif self._adopted:
             del values["ipv6/{}/disable_ipv6"]  # which would cost it the addresses that it has
         if host.sysctl("net/ipv6/conf/default/disable_ipv6") is None:  # a kernel without IPv6
