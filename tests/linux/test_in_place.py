@@ -110,11 +110,8 @@ def test_without_source_mode(lab: Lab, family: int) -> None:
     kernel.close()
 
 
-def make_operators_link(host: Host, family: int, state: str) -> None:
-    """With the virtual MAC, as some make it for a daemon that makes none; up, or down without IPv6.
-
-    It has been up before: what it shows of its qdisc until then the kernel never shows again.
-    """
+def make_operators_link(host: Host, family: int) -> None:
+    """With the virtual MAC, as some make it for a daemon that makes none."""
     for words in (
         f"link add vip0 link eth0 address {MAC[family]} type macvlan mode bridge",
         "link set vip0 alias of-the-operator",
@@ -124,25 +121,19 @@ def make_operators_link(host: Host, family: int, state: str) -> None:
         host.ip(*words.split())
     host.sysctl("net/ipv4/conf/vip0/arp_ignore", 2)
     host.sysctl("net/ipv6/conf/vip0/accept_dad", 0)
-    if state == "up":
-        for words in (
-            "link set vip0 up",
-            "address add fd77::60/64 dev vip0 nodad valid_lft 7000 preferred_lft 6000",
-            "route add 10.98.0.0/24 via 10.77.0.7 dev vip0",
-        ):
-            host.ip(*words.split())
-        wait_until(lambda: not host.ip_json("-6", "address", "show", "dev", "vip0", "tentative"), 5, "link-local")
-    else:
-        host.ip("link", "set", "vip0", "up")
-        host.sysctl("net/ipv6/conf/vip0/disable_ipv6", 1)
-        host.ip("link", "set", "vip0", "down")
+    for words in (
+        "link set vip0 up",
+        "address add fd77::60/64 dev vip0 nodad valid_lft 7000 preferred_lft 6000",
+        "route add 10.98.0.0/24 via 10.77.0.7 dev vip0",
+    ):
+        host.ip(*words.split())
+    wait_until(lambda: not host.ip_json("-6", "address", "show", "dev", "vip0", "tentative"), 5, "link-local")
 
 
 @both_families
-@pytest.mark.parametrize("state", ["up", "down"])
-def test_a_link_that_the_operator_made(lab: Lab, family: int, state: str) -> None:
+def test_a_link_that_the_operator_made(lab: Lab, family: int) -> None:
     host, observer = lab.host("a", "10.77.0.1/24", "fd77::1/64"), observer_of(lab)
-    make_operators_link(host, family, state)
+    make_operators_link(host, family)
     before = settled(host)
     state_dir = lab.directory / "state"
     kernel = NetlinkHost(host.namespace, state_dir=state_dir)
@@ -170,23 +161,3 @@ def test_a_link_that_the_operator_made(lab: Lab, family: int, state: str) -> Non
     cleanup(netns=host.namespace, state_dir=state_dir)
     assert_same(before, host, "dead, and cleaned")
     kernel.close()
-
-
-def test_another_macvlan_of_the_interface_does_not_answer_for_the_virtual_address(lab: Lab) -> None:
-    """With the kernel's arp_ignore of 0 it would, with a MAC of its own, and neighbours believe the last word."""
-    host, observer = lab.host("a", "10.77.0.1/24", "fd77::1/64"), observer_of(lab)
-    host.ip("link", "add", "sibling0", "link", "eth0", "type", "macvlan", "mode", "bridge")
-    host.ip("link", "set", "sibling0", "up")
-    before = settled(host)
-    kernel = NetlinkHost(host.namespace, state_dir=lab.directory / "state")
-    with MacvlanBackend("eth0", config_of(host, 4), host=kernel) as backend, lab.capture() as capture:
-        backend.prepare()
-        backend.activate()
-        for _ in range(3):
-            observer.run("ip", "neigh", "flush", "dev", "eth0")
-            wait_until(lambda: observer.ping(STAYS[4]), 5, "answer")
-            assert observer.neighbour(STAYS[4]) == MAC[4]
-        replies = capture.select(lambda frame: frame.ether_type == 0x806 and frame.data[21] == 2, port="a")
-        assert {frame.source_mac for frame in replies} == {MAC[4]}
-    kernel.close()
-    assert_same(before, host, "closed")
