@@ -32,6 +32,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         share_out(config, items)
 
 
+def weight(items: list[pytest.Item]) -> int:
+    """How long they take, beside each other: a minute for deaths and dry runs, a quarter of one for the others."""
+    return sum(4 if item.path.name == "test_crash.py" else 1 for item in items)
+
+
 def share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave our part of the tests, where several processes share them; what is on one LAN stays together.
 
@@ -44,8 +49,8 @@ def share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
             kind = re.split("[]-]", item.name.partition("[")[2])[0]
             groups.setdefault((item.path.name, kind), []).append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(parts)]
-    for group in sorted(groups.values(), key=len, reverse=True):
-        min(shares, key=len).extend(group)
+    for group in sorted(groups.values(), key=weight, reverse=True):
+        min(shares, key=weight).extend(group)
     ours = [item for item in items if item in shares[part]]
     config.hook.pytest_deselected(items=[item for item in items if item not in ours])
     items[:] = ours
