@@ -98,7 +98,7 @@ class Kernel:
             raise OSError(first, "lost")
         return first
 
-    def request(self, asked: bytes) -> list[bytes]:
+    def answers(self, asked: bytes) -> list[bytes]:
         self.asked += 1
         if struct.unpack_from("=H", asked, 4)[0] == 18:
             return [link(index, *values) for index, values in self.links.items()]
@@ -416,7 +416,7 @@ def test_a_host_that_does_not_answer_is_asked_again(kernel, macvlan, monkeypatch
         raise OSError(errno.ENOMEM, "no memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(kernel, "request", refuse)
+        patch.setattr(kernel, "answers", refuse)
         assert watch.read() == ()
     assert kinds(watch) == ["link-lost"]
 

@@ -46,9 +46,12 @@ class NetlinkSocket:
 
     def request(self, message: bytes) -> list[bytes]:
         """The messages that answer one; raises OSError."""
+        return list(self.answers(message))
+
+    def answers(self, message: bytes) -> Iterator[bytes]:
+        """The same one by one, for there may be hundreds; to be read to their end."""
         self._sequence += 1
         self._socket.send(_numbered(message, self._sequence))
-        answers: list[bytes] = []
         while True:
             for kind, flags, sequence, body in split_messages(self._socket.recv(_BUFFER)):
                 if sequence != self._sequence:
@@ -56,10 +59,10 @@ class NetlinkSocket:
                 if kind == _ERROR:
                     raise _os_error(body)
                 if kind == _DONE:
-                    return answers
-                answers.append(body)
+                    return
+                yield body
                 if not flags & _MULTI:
-                    return answers
+                    return
 
     def ready(self, messages: Sequence[bytes]) -> Batch:
         """Make one call of many ``messages``; the kernel answers the last of them, and each that fails."""

@@ -37,7 +37,12 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_NEW_NETNSID = 1, 3, 45
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _SO_RCVBUFFORCE = 33
-_ALL_LINKS = HEADER.pack(HEADER.size + _LINK.size, _GETLINK, _REQUEST | _DUMP, 0, 0) + bytes(_LINK.size)
+_IFLA_EXT_MASK, _SKIP_STATISTICS = 29, 8
+_ALL_LINKS = (
+    HEADER.pack(HEADER.size + _LINK.size + 8, _GETLINK, _REQUEST | _DUMP, 0, 0)
+    + bytes(_LINK.size)
+    + struct.pack("=HHI", 8, _IFLA_EXT_MASK, _SKIP_STATISTICS)  # which are most of what it tells of a link
+)
 _ALL_ADDRESSES = HEADER.pack(HEADER.size + _ADDRESS.size, _GETADDR, _REQUEST | _DUMP, 0, 0) + bytes(_ADDRESS.size)
 
 
@@ -212,7 +217,7 @@ class NetlinkWatch(Watch):
         names = self._names()
         self._links.clear()
         for request in (_ALL_LINKS, _ALL_ADDRESSES):
-            for message in self._asking.request(request):
+            for message in self._asking.answers(request):
                 self._note(struct.unpack_from("=H", message, 4)[0], message, names)
 
     def _names(self) -> frozenset[str]:
