@@ -147,7 +147,8 @@ class Node:
                 self._perform(member, router.handle(_TIMER_EXPIRED, now), now, notices)
             else:
                 self._agenda.note(member)
-        self._retry([each for each in taken if each.retry_at is not None and now >= each.retry_at], now, notices)
+        if again := [each for each in taken if each.retry_at is not None and now >= each.retry_at]:
+            self._retry(again, now, notices)
         return tuple(notices)
 
     def stop(self, now: float) -> tuple[Notice, ...]:
